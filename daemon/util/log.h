@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The journal, or standard error where there is none. Text is one line; callers escape what others said. */
+
+#include "daemon/util/cleanup.h"
+
+#include <stdint.h>
+#include <syslog.h>
+
+/* What a line is about: fields of the journal entry. 0 and NULL leave a field out. */
+typedef struct LogContext {
+        const char *message_id; /* 128 bits in hex, with an entry in daxd.catalog */
+        uint64_t job;
+        const char *region;
+        const char *device;
+        const char *uid;
+} LogContext;
+
+#define LOG_MESSAGE_ROLLBACK_FAILED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e01"
+#define LOG_MESSAGE_ROLLED_BACK "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e02"
+#define LOG_MESSAGE_COMMITTED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e03"
+#define LOG_MESSAGE_LEAKED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e04"
+#define LOG_MESSAGE_LAYOUT_FAILED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e05"
+#define LOG_MESSAGE_SET_ASIDE "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e06"
+
+void log_line(int priority, const LogContext *context, const char *format, ...) _printf_(3, 4);
+
+#define log_info(...) log_line(LOG_INFO, NULL, __VA_ARGS__)
+#define log_warning(...) log_line(LOG_WARNING, NULL, __VA_ARGS__)
+#define log_error(...) log_line(LOG_ERR, NULL, __VA_ARGS__)
