@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The picture of one region: the one data structure that matters. It owns its devices, sorted by
+ * instance (new ones, without a name, last). Devices of size 0 are in it; the bus does not show them.
+ */
+
+#include "daemon/dax/device.h"
+
+typedef enum DaxKind {
+        DAX_KIND_HMEM,
+        DAX_KIND_CXL,
+        DAX_KIND_PMEM,
+        DAX_KIND_OTHER,
+        _DAX_KIND_MAX,
+        _DAX_KIND_INVALID = -1,
+} DaxKind;
+
+#define DAX_CXL_SERIALS_MAX 16
+
+/*
+ * Memory that is free or about to change hands, and whose it was. What lies in a devdax device that
+ * has no name yet counts as not wiped yet, so it is cleared when a device has been handed over.
+ */
+typedef struct DaxOwned {
+        DaxRange range;
+        char owner[LABEL_MAX +
+                   1]; /* a label, "" for an unlabelled device, or one of the two below */
+} DaxOwned;
+
+#define DAX_OWNER_SYSTEM_RAM "@system-ram" /* no label can be this */
+#define DAX_OWNER_UNKNOWN "@unknown"
+
+typedef struct DaxRegion {
+        uint32_t id;
+        DaxKind kind;
+        char *path;     /* below /sys/devices, as daxctl prints it: "/platform/hmem.0" */
+        uint64_t start; /* physical */
+        uint64_t size;
+        uint64_t align;
+        uint64_t aligns; /* those that the kernel takes on this processor, or-ed: powers of two */
+        uint64_t available_size; /* what the kernel says */
+        int target_node;
+        int numa_node;
+        bool is_static;
+        char seed[DAX_NAME_MAX + 1];
+        char youngest[DAX_NAME_MAX + 1];
+        uint64_t cxl_serials[DAX_CXL_SERIALS_MAX];
+        size_t n_cxl_serials;
+
+        DaxDevice **devices;
+        size_t n_devices;
+
+        DaxRanges
+                leaked; /* sorted; free to the kernel, but still System RAM: never to be placed on */
+        DaxOwned *owned; /* whose the memory was that a device may get next */
+        size_t n_owned;
+} DaxRegion;
+
+int dax_region_new(DaxRegion **ret_region);
+DaxRegion *dax_region_free(DaxRegion *region);
+int dax_region_copy(const DaxRegion *region, DaxRegion **ret_copy);
+DEFINE_CLEANUP(DaxRegion *, dax_region_free)
+#define _cleanup_region_ _cleanup_(dax_region_freep)
+
+const char *dax_kind_name(DaxKind kind); /* "hmem", "cxl", "pmem", "other" */
+DaxKind dax_kind_from_name(const char *name);
+
+/* Puts @device into its place in the order; the region owns it from then on, also on -ENOMEM. */
+int dax_region_add(DaxRegion *region, DaxDevice *device);
+/* Takes out and hands over; NULL when there is none. */
+DaxDevice *dax_region_take(DaxRegion *region, const char *name);
+/* Gives @device, one of @region's, another name, "" for none; it moves to its place in the order. */
+void dax_region_rename(DaxRegion *region, DaxDevice *device, const char *name);
+DaxDevice *dax_region_find(const DaxRegion *region, const char *name);
+DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label);
+
+/*
+ * The extents that no device has, sorted and merged. With @usable those that leaked memory or a
+ * device's taint spoils are left out. 0 or -ENOMEM.
+ */
+int dax_region_free_extents(const DaxRegion *region, bool usable, DaxRanges *ret_extents);
+int dax_region_largest_free_extent(const DaxRegion *region, uint64_t *ret_size);
+
+/*
+ * The ranges that the kernel gives @device when its `size` is set to @size: it takes from the end of
+ * the last range, and it adds the first hole of the region, then the next (first fit; it widens the
+ * last range only where the hole that comes first lies right behind it). drivers/dax/bus.c,
+ * dev_dax_resize(). Returns 0, -ENOSPC or -ENOMEM.
+ */
+int dax_region_first_fit(const DaxRegion *region, const DaxDevice *device, uint64_t size,
+                         DaxRanges *ret_ranges);
+
+/* Memory changing hands: @owner has had @range (what was known of it before is replaced). */
+int dax_region_set_owner(DaxRegion *region, DaxRange range, const char *owner);
+/* The memory of @range is nobody's old memory any more. */
+int dax_region_clear_owner(DaxRegion *region, DaxRange range);
+/* Whose memory @device would hand on: its label, or the system's. */
+const char *dax_device_owner(const DaxDevice *device);
