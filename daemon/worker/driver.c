@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Binds and unbinds. A driver takes over a device only as a whole and can do lasting harm doing so,
+ * hence the checks right before, and the look right after, whatever the write said: new_id succeeds
+ * when nothing was bound and takes other devices along; unbinding succeeds when it has leaked memory.
+ */
+
+#include "daemon/worker/driver.h"
+#include "daemon/worker/attribute.h"
+#include "daemon/worker/blocks.h"
+#include "daemon/worker/holders.h"
+#include "daemon/worker/result.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#define AGAIN_TRIES 50
+#define AGAIN_NSEC 20000000L /* 50 of them: a second */
+
+static int driver_write(const char *driver, const char *attribute, const char *name) {
+        char path[sizeof(KERNEL_DRIVERS) + 128];
+
+        snprintf(path, sizeof(path), KERNEL_DRIVERS "/%s/%s", driver, attribute);
+        return attribute_write(AT_FDCWD, path, name);
+}
+
+static int driver_kernel(const Step *step, int error, const char *driver, const char *attribute,
+                         const char *value) {
+        return result_kernel(step->done, error, value, "drivers/%s/%s", driver, attribute);
+}
+
+/* --- auto_online_blocks around a bind ----------------------------------------------------------- */
+
+/* While this is held new memory stays offline, and nobody ends this process before it is put back. */
+typedef struct Hold {
+        const Memory *memory;
+        int lock_fd;
+        char before[MEMORY_AUTO_ONLINE_MAX];
+        sigset_t mask;
+} Hold;
+
+static int hold_begin(Hold *hold, const Memory *memory, WorkerDone *done) {
+        sigset_t block;
+        int r;
+
+        *hold = (Hold){ .memory = memory, .lock_fd = -1 };
+        sigemptyset(&block);
+        sigaddset(&block, SIGTERM);
+        sigaddset(&block, SIGINT);
+        sigaddset(&block, SIGHUP);
+        (void)sigprocmask(SIG_BLOCK, &block, &hold->mask);
+
+        r = memory_lock_auto_online(&hold->lock_fd);
+        if (r < 0)
+                return result_kernel(done, r, NULL, "auto-online.lock");
+        r = memory_auto_online(memory, hold->before, sizeof(hold->before));
+        if (r >= 0 && hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0)
+                r = memory_set_auto_online(memory, "offline");
+        if (r < 0)
+                return result_kernel(done, r, "offline", "memory/auto_online_blocks");
+
+        return 0;
+}
+
+/* Puts it back, unless someone else has changed it meanwhile. Returns @result, or its own failure. */
+static int hold_end(Hold *hold, int result, WorkerDone *done) {
+        char now[MEMORY_AUTO_ONLINE_MAX];
+        int r = 0;
+
+        if (hold->lock_fd >= 0 && hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0 &&
+            memory_auto_online(hold->memory, now, sizeof(now)) >= 0 && strcmp(now, "offline") == 0)
+                r = memory_set_auto_online(hold->memory, hold->before);
+
+        closep(&hold->lock_fd);
+        (void)sigprocmask(SIG_SETMASK, &hold->mask, NULL);
+        if (r < 0 && result == 0)
+                return result_kernel(done, r, hold->before, "memory/auto_online_blocks");
+        return result;
+}
+
+int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *done) {
+        _cleanup_close_ int lock_fd = -1;
+        char now[MEMORY_AUTO_ONLINE_MAX];
+        int r;
+
+        if (!memory_is_auto_online_word(word))
+                return result_set(done, WORKER_BAD_REQUEST, EINVAL, word,
+                                  "memory/auto_online_blocks");
+        r = memory_lock_auto_online(&lock_fd);
+        if (r >= 0)
+                r = memory_auto_online(&worker->memory, now, sizeof(now));
+        if (r >= 0 && strcmp(now, word) != 0)
+                r = memory_set_auto_online(&worker->memory, word);
+
+        return r < 0 ? result_kernel(done, r, word, "memory/auto_online_blocks") : 0;
+}
+
+/* --- bind --------------------------------------------------------------------------------------- */
+
+/* A plain bind, as long as the kernel asks to come back. */
+static int bind_plainly(const Step *step, const char *driver) {
+        struct timespec pause = { 0, AGAIN_NSEC };
+        int r = -EAGAIN;
+
+        for (int i = 0; r == -EAGAIN && i < AGAIN_TRIES; i++) {
+                if (i > 0)
+                        (void)nanosleep(&pause, NULL);
+                r = driver_write(driver, "bind", step->device.name);
+        }
+
+        return r;
+}
+
+static int refuse_tainted(const Step *step) {
+        _cleanup_ranges_ DaxRanges ranges = {};
+        int r;
+
+        r = step_ranges(step, &ranges);
+        return r != 0 ? r : step_refuse_leak(step, &ranges);
+}
+
+/* Lets go of a device that a new_id for another one has caught. */
+static int release_bystander(const Step *step, const char *driver, const char *name) {
+        _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
+        char now[64];
+        int r;
+
+        r = driver_write(driver, "unbind", name);
+        if (kernel_device_find(name, &device) < 0 ||
+            kernel_device_driver(&device, now, sizeof(now)) < 0 || strcmp(now, driver) != 0)
+                return 0; /* let go, or gone */
+
+        return result_kernel(step->done, r < 0 ? r : -EBUSY, driver, "devices/%s/driver", name);
+}
+
+static int release_bystanders(const Step *step, const char *driver, const KernelNames *before) {
+        _cleanup_kernel_names_ KernelNames after = {};
+        int problem = 0, r;
+
+        r = kernel_driver_names(driver, &after);
+        if (r < 0)
+                return driver_kernel(step, r, driver, "", NULL);
+
+        for (size_t i = 0; i < after.count; i++) {
+                if (strcmp(after.list[i], step->device.name) == 0 ||
+                    kernel_names_have(before, after.list[i]))
+                        continue;
+                r = release_bystander(step, driver, after.list[i]);
+                problem = problem ?: r;
+        }
+
+        return problem;
+}
+
+/*
+ * For a device that the driver does not take of its own accord. new_id at once attaches the driver to
+ * whatever it matches now, so what was caught with it is let go again; memory that came with a
+ * bystander is offline, since auto_online_blocks is held. The id is never left behind: names are
+ * reused. *@ret_bind is what binding said.
+ */
+static int bind_by_id(const Step *step, const char *driver, int *ret_bind) {
+        _cleanup_kernel_names_ KernelNames before = {};
+        const char *name = step->device.name;
+        char now[64] = "";
+        int r, problem;
+
+        r = kernel_driver_names(driver, &before);
+        if (r < 0)
+                return driver_kernel(step, r, driver, "", NULL);
+
+        *ret_bind = driver_write(driver, "new_id", name);
+        if (*ret_bind >= 0 &&
+            (kernel_device_driver(&step->device, now, sizeof(now)) < 0 || now[0] == '\0'))
+                *ret_bind = bind_plainly(step, driver); /* now it says why */
+
+        problem = release_bystanders(step, driver, &before);
+        r = driver_write(driver, "remove_id", name);
+        if (r < 0 && problem == 0)
+                problem = driver_kernel(step, r, driver, "remove_id", name);
+        return problem;
+}
+
+static int bind_device(const Step *step, const char *driver) {
+        char now[64];
+        int r, written;
+
+        written = bind_plainly(step, driver);
+        if (written == -ENODEV) {
+                r = bind_by_id(step, driver, &written);
+                if (r != 0)
+                        return r;
+        }
+
+        /* whatever the writes said: someone else may have been there first */
+        r = kernel_device_driver(&step->device, now, sizeof(now));
+        if (r < 0)
+                return step_kernel(step, r, "driver", NULL);
+        if (strcmp(now, driver) == 0)
+                return 0;
+        if (now[0] != '\0')
+                return result_set(step->done, WORKER_BOUND, EBUSY, now, "devices/%s/driver",
+                                  step->device.name);
+
+        return written < 0 ? driver_kernel(step, written, driver, "bind", step->device.name) :
+                             result_set(step->done, WORKER_NO_EFFECT, 0, step->device.name,
+                                        "drivers/%s/bind", driver);
+}
+
+/* What memory comes must be all that there is, and offline. */
+static int bind_memory(Step *step, const char *driver) {
+        Hold hold;
+        int r;
+
+        r = hold_begin(&hold, &step->worker->memory, step->done);
+        if (r == 0)
+                r = bind_device(step, driver);
+        if (r == 0)
+                r = step_look(step);
+        if (r == 0)
+                r = blocks_check_offline(step, WORKER_PARTIAL);
+        return hold_end(&hold, r, step->done);
+}
+
+static int check_driver(const Step *step, const char *driver) {
+        char path[sizeof(KERNEL_DRIVERS) + 64];
+
+        snprintf(path, sizeof(path), KERNEL_DRIVERS "/%s", driver);
+        if (faccessat(AT_FDCWD, path, F_OK, 0) >= 0)
+                return 0;
+
+        return result_set(step->done, WORKER_KERNEL, ENODEV, dax_mode_module(step->request->mode),
+                          "drivers/%s", driver);
+}
+
+int driver_bind(Step *step) {
+        const char *driver = dax_mode_driver(step->request->mode);
+        DaxMode now;
+        int r;
+
+        r = step_mode(step, &now);
+        if (r != 0 || now == (DaxMode)step->request->mode)
+                return r;
+        r = now != DAX_MODE_NONE ? step_refuse_bound(step) : 0;
+        if (r == 0)
+                r = check_driver(step, driver);
+        /* once a probe has failed for that reason, every later one of the device does, for good */
+        if (r == 0)
+                r = refuse_tainted(step);
+        if (r != 0)
+                return r;
+
+        return step->request->mode == DAX_MODE_SYSTEM_RAM ? bind_memory(step, driver) :
+                                                            bind_device(step, driver);
+}
+
+/* --- unbind ------------------------------------------------------------------------------------- */
+
+static int refuse_held(const Step *step) {
+        _cleanup_free_ WorkerHolder *holders = NULL;
+        size_t n_holders = 0;
+        char text[128];
+        int r;
+
+        if (step->request->flags & WORKER_FORCE)
+                return 0;
+
+        r = holders_find(&step->device, &holders, &n_holders);
+        if (r < 0)
+                return r == -ENOMEM ? r :
+                                      result_kernel(step->done, r, NULL, "devices/%s/holders",
+                                                    step->device.name);
+        if (n_holders == 0)
+                return 0;
+
+        snprintf(text, sizeof(text), "%u %s", holders[0].pid, holders[0].command);
+        return result_set(step->done, WORKER_HELD, EBUSY, text, "devices/%s/holders",
+                          step->device.name);
+}
+
+static int unbind_device(const Step *step, const char *driver) {
+        char now[64];
+        int r, written;
+
+        written = driver_write(driver, "unbind", step->device.name);
+        r = kernel_device_driver(&step->device, now, sizeof(now));
+        if (r < 0)
+                return step_kernel(step, r, "driver", NULL);
+        if (now[0] == '\0')
+                return 0;
+
+        return written < 0 ? driver_kernel(step, written, driver, "unbind", step->device.name) :
+                             result_set(step->done, WORKER_NO_EFFECT, 0, now, "devices/%s/driver",
+                                        step->device.name);
+}
+
+/* Every block must be there and offline: the kernel would leak what is online, and walk over what is
+ * missing. */
+static int unbind_memory(Step *step, const char *driver) {
+        int r;
+
+        r = step_look(step);
+        if (r == 0)
+                r = blocks_check_offline(step, WORKER_TAINTED);
+        if (r == 0)
+                r = unbind_device(step, driver);
+        return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
+}
+
+int driver_unbind(Step *step) {
+        char driver[64];
+        int r;
+
+        r = kernel_device_driver(&step->device, driver, sizeof(driver));
+        if (r < 0)
+                return step_kernel(step, r, "driver", NULL);
+
+        switch (dax_mode_from_driver(driver)) {
+        case DAX_MODE_NONE:
+                return 0;
+        case DAX_MODE_SYSTEM_RAM:
+                return unbind_memory(step, driver);
+        case DAX_MODE_DEVDAX:
+                r = refuse_held(step);
+                return r != 0 ? r : unbind_device(step, driver);
+        case DAX_MODE_OTHER:
+        case _DAX_MODE_MAX:
+        case _DAX_MODE_INVALID:
+                break;
+        }
+
+        return result_set(step->done, WORKER_BAD_REQUEST, EBUSY, driver, "devices/%s/driver",
+                          step->device.name);
+}

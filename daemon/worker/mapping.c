@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Reads the ranges of a device, with as little of mappingN as can be: see mapping.h. */
+
+#include "daemon/worker/mapping.h"
+#include "daemon/worker/attribute.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TRIES 4
+
+void mappings_deinit(Mappings *mappings) {
+        free(mappings->list);
+        *mappings = (Mappings){};
+}
+
+uint64_t mappings_size(const Mappings *mappings) {
+        uint64_t size = 0;
+
+        for (size_t i = 0; i < mappings->count; i++)
+                size += mappings->list[i].size;
+
+        return size;
+}
+
+/* --- one range: without mappingN ---------------------------------------------------------------- */
+
+/* Returns 1 when the device has one range, which is then all of its size from `resource` on. */
+static int read_single(const KernelDevice *device, uint64_t size, Mappings *ret_mappings) {
+        Mapping mapping = { .size = size };
+        uint64_t identity, again, another;
+        int r;
+
+        if (kernel_device_child(device, "mapping0", &identity) < 0 ||
+            kernel_device_child(device, "mapping1", &another) != -ENOENT)
+                return 0;
+        r = attribute_read_u64(device->dir, "resource", &mapping.start);
+        if (r < 0)
+                return r;
+        /* still in the same life, which began where this one is */
+        if (kernel_device_child(device, "mapping0", &again) < 0 || again != identity)
+                return 0;
+
+        return ARRAY_APPEND(ret_mappings->list, ret_mappings->count, mapping) < 0 ? -ENOMEM : 1;
+}
+
+/* --- several ranges ----------------------------------------------------------------------------- */
+
+static int read_field(const KernelDevice *device, uint32_t number, const char *field,
+                      uint64_t *ret_value) {
+        char path[64];
+
+        snprintf(path, sizeof(path), "mapping%u/%s", number, field);
+        return attribute_read_u64(device->dir, path, ret_value);
+}
+
+static int read_mapping(const KernelDevice *device, uint32_t number, Mappings *mappings) {
+        Mapping mapping;
+        uint64_t end;
+        int r;
+
+        r = read_field(device, number, "start", &mapping.start);
+        if (r >= 0)
+                r = read_field(device, number, "end", &end);
+        if (r >= 0)
+                r = read_field(device, number, "page_offset", &mapping.page_offset);
+        if (r < 0)
+                return r;
+        if (end < mapping.start || end - mapping.start == UINT64_MAX)
+                return -ERANGE;
+
+        mapping.size = end - mapping.start + 1;
+        return ARRAY_APPEND(mappings->list, mappings->count, mapping);
+}
+
+static int compare_mappings(const void *a, const void *b) {
+        const Mapping *x = a, *y = b;
+
+        return (x->page_offset > y->page_offset) - (x->page_offset < y->page_offset);
+}
+
+static void close_listing(DIR **listing) {
+        if (*listing)
+                closedir(*listing);
+}
+
+static int read_several(const KernelDevice *device, Mappings *mappings) {
+        _cleanup_(close_listing) DIR *listing = NULL;
+        struct dirent *entry;
+        int fd;
+
+        fd = openat(device->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return -errno;
+        listing = fdopendir(fd);
+        if (!listing) {
+                close(fd);
+                return -ENOMEM;
+        }
+
+        while (errno = 0, (entry = readdir(listing))) {
+                uint32_t number;
+                int r;
+
+                if (strncmp(entry->d_name, "mapping", 7) != 0 || entry->d_name[7] < '0' ||
+                    entry->d_name[7] > '9' || text_parse_u32(entry->d_name + 7, &number) < 0)
+                        continue;
+                r = read_mapping(device, number, mappings);
+                if (r < 0)
+                        return r;
+        }
+        if (errno != 0)
+                return -errno;
+
+        if (mappings->count > 1)
+                qsort(mappings->list, mappings->count, sizeof(Mapping), compare_mappings);
+        return 0;
+}
+
+/* --- either ------------------------------------------------------------------------------------- */
+
+/* -EAGAIN when the mappings do not make up the device's size one after the other. */
+static int check_mappings(const Mappings *mappings, uint64_t size) {
+        uint64_t page = sysconf(_SC_PAGESIZE), before = 0;
+
+        for (size_t i = 0; i < mappings->count; i++) {
+                if (mappings->list[i].page_offset > UINT64_MAX / page ||
+                    mappings->list[i].page_offset * page != before)
+                        return -EAGAIN;
+                before += mappings->list[i].size;
+        }
+
+        return before == size ? 0 : -EAGAIN;
+}
+
+static int look(const KernelDevice *device, Mappings *ret_mappings) {
+        _cleanup_mappings_ Mappings mappings = {};
+        uint64_t size;
+        int r;
+
+        r = attribute_read_u64(device->dir, "size", &size);
+        if (r < 0)
+                return r;
+        if (size > 0) {
+                r = read_single(device, size, &mappings);
+                if (r == 0) {
+                        kernel_device_lock(device, false);
+                        r = read_several(device, &mappings);
+                        kernel_device_unlock(device);
+                }
+                if (r >= 0)
+                        r = check_mappings(&mappings, size);
+                if (r < 0)
+                        return r;
+        }
+
+        *ret_mappings = mappings;
+        mappings = (Mappings){};
+        return 0;
+}
+
+int mappings_read(const KernelDevice *device, Mappings *ret_mappings) {
+        int r = -EAGAIN;
+
+        /* someone else may take a mapping away between the listing and the reading */
+        for (int i = 0; i < TRIES; i++) {
+                r = look(device, ret_mappings);
+                if (r != -EAGAIN && !attribute_is_gone(r))
+                        break;
+        }
+
+        return r;
+}
+
+int mappings_to_ranges(const Mappings *mappings, uint64_t region_start, uint64_t region_size,
+                       DaxRanges *ret_ranges) {
+        _cleanup_ranges_ DaxRanges ranges = {};
+
+        for (size_t i = 0; i < mappings->count; i++) {
+                const Mapping *mapping = &mappings->list[i];
+                DaxRange range = { mapping->start - region_start, mapping->size };
+
+                if (mapping->start < region_start || range.offset > region_size ||
+                    range.size > region_size - range.offset)
+                        return -ERANGE;
+                if (dax_ranges_append(&ranges, range) < 0)
+                        return -ENOMEM;
+        }
+
+        *ret_ranges = ranges;
+        ranges = (DaxRanges){};
+        return 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The files from which udev's rule (systemd/60-daxd.rules) gives a device's node its lasting name and
+ * its access, in /run/daxd/names.
+ *
+ * The kernel reuses the names of devices, and their places are given to others, so a file belongs to
+ * one life of a device with its memory: it is called INCARNATION-RESOURCE-SIZE. The rule cannot see
+ * the first; it comes to udev with the event by which the worker announces the name (node.h), and
+ * udev keeps it for as long as it knows the device. The other two the rule puts in from the device's
+ * attributes, so that it finds nothing for a device that has been reshaped.
+ * A link called after the device points to its file: that is how the worker finds it, and what was
+ * left for an earlier device of that name.
+ */
+
+#include "daemon/worker/mapping.h"
+
+typedef struct NamesKey {
+        char text[80];
+} NamesKey;
+
+/* What a file says. */
+typedef struct NamesEntry {
+        char label[LABEL_MAX + 1];
+        DaxAccess access;
+} NamesEntry;
+
+/* The key of a device as it is now. One that has no memory has no name: its key is no file's. */
+void names_key(uint64_t incarnation, const Mappings *mappings, NamesKey *ret_key);
+
+/*
+ * What has been given to @device: 1, and @entry; 0 when nothing has; -ESTALE when it was given to an
+ * earlier life or another shape of it, and must be taken back; or another errno.
+ */
+int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *mappings,
+               NamesEntry *ret_entry);
+/* Prepares what udev will read. The access is for udev only where @open; else it is kept for us. */
+int names_write(const NamesKey *key, const Mappings *mappings, const NamesEntry *entry, bool open);
+/* Makes it what names_read() finds. */
+int names_link(const KernelDevice *device, const NamesKey *key);
+/* Takes back whatever was given to a device of this name. 0 also when nothing was. */
+int names_remove_file(const KernelDevice *device);
+int names_unlink(const KernelDevice *device);

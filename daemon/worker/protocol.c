@@ -1,0 +1,730 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Both sides of the conversation between daxd and daxd-worker. Every message is a head, then one body
+ * or a list of elements of one size. Whoever receives checks length, type, enums, terminations and
+ * counts before anything of a message is believed; a message that fails is -EBADMSG and leaves
+ * nothing behind but what earlier messages brought.
+ */
+
+#include "daemon/worker/protocol.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#define PATH_FIELD_MAX 1024
+
+/* What goes over the wire has no padding, so that none of the sender's memory goes with it. */
+typedef struct Head {
+        uint32_t type;  /* WorkerMessageType */
+        uint32_t count; /* of elements; 1 where there is one body */
+        uint64_t serial;
+} Head;
+
+typedef struct MachineBody {
+        uint64_t block_size;
+        uint64_t seqnum;
+        char auto_online[16];
+} MachineBody;
+
+typedef struct RegionBody {
+        uint32_t id;
+        uint32_t kind;
+        uint64_t start;
+        uint64_t size;
+        uint64_t align;
+        uint64_t aligns;
+        uint64_t available_size;
+        int32_t target_node;
+        int32_t numa_node;
+        uint32_t is_static;
+        uint32_t n_cxl_serials;
+        uint64_t cxl_serials[DAX_CXL_SERIALS_MAX];
+        char seed[DAX_NAME_MAX + 1];
+        char youngest[DAX_NAME_MAX + 1];
+        char path[PATH_FIELD_MAX];
+} RegionBody;
+
+typedef struct DeviceBody {
+        uint64_t identity;
+        uint64_t incarnation;
+        uint64_t size;
+        uint64_t align;
+        uint64_t n_ranges;
+        uint64_t n_blocks;
+        uint32_t region;
+        uint32_t mode;
+        int32_t memmap_on_memory;
+        int32_t target_node;
+        int32_t numa_node;
+        uint32_t tainted;
+        uint32_t access_mode;
+        char name[DAX_NAME_MAX + 1];
+        char label[LABEL_MAX + 1];
+        char user[33];
+        char group[33];
+        char unused[10];
+} DeviceBody;
+
+typedef struct BlockBody {
+        uint64_t number;
+        uint64_t state;
+} BlockBody;
+
+typedef struct NameBody {
+        char name[DAX_NAME_MAX + 1];
+} NameBody;
+
+typedef struct ProgressBody {
+        uint64_t done;
+        uint64_t total;
+} ProgressBody;
+
+static const struct {
+        size_t size; /* of the body, or of one element */
+        bool list;
+} shapes[_WORKER_MESSAGE_MAX] = {
+        [WORKER_MESSAGE_MACHINE] = { sizeof(MachineBody), false },
+        [WORKER_MESSAGE_REGION] = { sizeof(RegionBody), false },
+        [WORKER_MESSAGE_LEAKED] = { sizeof(DaxRange), true },
+        [WORKER_MESSAGE_NAMES] = { sizeof(NameBody), true },
+        [WORKER_MESSAGE_DEVICE] = { sizeof(DeviceBody), false },
+        [WORKER_MESSAGE_RANGES] = { sizeof(DaxRange), true },
+        [WORKER_MESSAGE_BLOCKS] = { sizeof(BlockBody), true },
+        [WORKER_MESSAGE_HOLDER] = { sizeof(WorkerHolder), false },
+        [WORKER_MESSAGE_PROGRESS] = { sizeof(ProgressBody), false },
+        [WORKER_MESSAGE_DONE] = { sizeof(WorkerDone), false },
+};
+
+_Static_assert(sizeof(WorkerDone) == 2 * sizeof(int) + 128 + 128 + sizeof(uint64_t), "no padding");
+_Static_assert(sizeof(WorkerHolder) == sizeof(uint32_t) + 64, "no padding");
+_Static_assert(sizeof(DeviceBody) == 6 * 8 + 7 * 4 + 32 + 64 + 33 + 33 + 10, "no padding");
+_Static_assert(sizeof(Head) + sizeof(RegionBody) <= WORKER_MESSAGE_MAX, "a region fits");
+
+static bool text_ends(const char *text, size_t room) {
+        return memchr(text, '\0', room) != NULL;
+}
+
+#define TEXT_ENDS(field) text_ends((field), sizeof(field))
+
+static bool name_is_device(const char *name) {
+        uint32_t region, instance;
+
+        return text_parse_device_name(name, &region, &instance) >= 0;
+}
+
+/* A user or group; "" is root. */
+static bool name_is_owner(const char *name) {
+        return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
+}
+
+static bool access_is_sane(const char *user, const char *group, uint32_t mode) {
+        return name_is_owner(user) && name_is_owner(group) && (mode & ~UINT32_C(0777)) == 0;
+}
+
+static bool range_fits(DaxRange range, uint64_t size) {
+        return range.size > 0 && range.offset <= size && range.size <= size - range.offset;
+}
+
+/* --- the worker sends --------------------------------------------------------------------------- */
+
+static int send_message(int fd, const Head *head, const void *body, size_t size) {
+        struct iovec parts[] = {
+                { .iov_base = (void *)head, .iov_len = sizeof(*head) },
+                { .iov_base = (void *)body, .iov_len = size },
+        };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
+
+        for (;;) {
+                if (sendmsg(fd, &message, MSG_NOSIGNAL) >= 0)
+                        return 0;
+                if (errno != EINTR)
+                        return -errno;
+        }
+}
+
+static int send_body(int fd, uint64_t serial, WorkerMessageType type, const void *body) {
+        Head head = { .type = type, .count = 1, .serial = serial };
+
+        return send_message(fd, &head, body, shapes[type].size);
+}
+
+/* Sends a list in as many messages as it needs. */
+static int send_list(int fd, uint64_t serial, WorkerMessageType type, const void *list, size_t n) {
+        size_t size = shapes[type].size, most = (WORKER_MESSAGE_MAX - sizeof(Head)) / size;
+        const char *from = list;
+
+        while (n > 0) {
+                size_t count = MIN(n, most);
+                Head head = { .type = type, .count = count, .serial = serial };
+                int r;
+
+                r = send_message(fd, &head, from, count * size);
+                if (r < 0)
+                        return r;
+                from += count * size;
+                n -= count;
+        }
+
+        return 0;
+}
+
+static void copy_text(char *to, size_t room, const char *from) {
+        size_t length = strnlen(from, room - 1);
+
+        memcpy(to, from, length);
+        memset(to + length, 0, room - length);
+}
+
+#define COPY_TEXT(to, from) copy_text((to), sizeof(to), (from))
+
+int worker_send_machine(int fd, uint64_t serial, const DaxMachine *machine) {
+        MachineBody body = { .block_size = machine->block_size, .seqnum = machine->seqnum };
+
+        COPY_TEXT(body.auto_online, machine->auto_online);
+        return send_body(fd, serial, WORKER_MESSAGE_MACHINE, &body);
+}
+
+int worker_send_region(int fd, uint64_t serial, const DaxRegion *region) {
+        RegionBody body = {
+                .id = region->id,
+                .kind = region->kind,
+                .start = region->start,
+                .size = region->size,
+                .align = region->align,
+                .aligns = region->aligns,
+                .available_size = region->available_size,
+                .target_node = region->target_node,
+                .numa_node = region->numa_node,
+                .is_static = region->is_static,
+                .n_cxl_serials = MIN(region->n_cxl_serials, (size_t)DAX_CXL_SERIALS_MAX),
+        };
+        int r;
+
+        memcpy(body.cxl_serials, region->cxl_serials, sizeof(body.cxl_serials));
+        COPY_TEXT(body.seed, region->seed);
+        COPY_TEXT(body.youngest, region->youngest);
+        COPY_TEXT(body.path, region->path ?: "");
+
+        r = send_body(fd, serial, WORKER_MESSAGE_REGION, &body);
+        if (r < 0)
+                return r;
+
+        return send_list(fd, serial, WORKER_MESSAGE_LEAKED, region->leaked.list,
+                         region->leaked.count);
+}
+
+int worker_send_names(int fd, uint64_t serial, const char (*names)[DAX_NAME_MAX + 1], size_t n) {
+        return send_list(fd, serial, WORKER_MESSAGE_NAMES, names, n);
+}
+
+static int send_blocks(int fd, uint64_t serial, const DaxDevice *device) {
+        BlockBody list[512];
+
+        for (size_t i = 0; i < device->n_blocks;) {
+                size_t n = 0;
+                int r;
+
+                for (; n < ELEMENTS(list) && i < device->n_blocks; n++, i++)
+                        list[n] = (BlockBody){ device->blocks[i].number, device->blocks[i].state };
+                r = send_list(fd, serial, WORKER_MESSAGE_BLOCKS, list, n);
+                if (r < 0)
+                        return r;
+        }
+
+        return 0;
+}
+
+int worker_send_device(int fd, uint64_t serial, const DaxDevice *device) {
+        DeviceBody body = {
+                .identity = device->identity,
+                .incarnation = device->incarnation,
+                .size = device->size,
+                .align = device->align,
+                .n_ranges = device->ranges.count,
+                .n_blocks = device->n_blocks,
+                .mode = device->mode,
+                .memmap_on_memory = device->memmap_on_memory,
+                .target_node = device->target_node,
+                .numa_node = device->numa_node,
+                .tainted = device->tainted,
+                .access_mode = device->access.mode,
+        };
+        uint32_t instance;
+        int r;
+
+        COPY_TEXT(body.name, device->name);
+        COPY_TEXT(body.label, device->label);
+        COPY_TEXT(body.user, device->access.user);
+        COPY_TEXT(body.group, device->access.group);
+        r = text_parse_device_name(body.name, &body.region, &instance);
+        if (r < 0)
+                return r;
+
+        r = send_body(fd, serial, WORKER_MESSAGE_DEVICE, &body);
+        if (r < 0)
+                return r;
+        r = send_list(fd, serial, WORKER_MESSAGE_RANGES, device->ranges.list, device->ranges.count);
+        if (r < 0)
+                return r;
+        return send_blocks(fd, serial, device);
+}
+
+int worker_send_holder(int fd, uint64_t serial, const WorkerHolder *holder) {
+        WorkerHolder body = { .pid = holder->pid };
+
+        COPY_TEXT(body.command, holder->command);
+        return send_body(fd, serial, WORKER_MESSAGE_HOLDER, &body);
+}
+
+int worker_send_progress(int fd, uint64_t serial, uint64_t done, uint64_t total) {
+        ProgressBody body = { .done = done, .total = total };
+
+        return send_body(fd, serial, WORKER_MESSAGE_PROGRESS, &body);
+}
+
+int worker_send_done(int fd, uint64_t serial, const WorkerDone *done) {
+        WorkerDone body = {
+                .problem = done->problem,
+                .error = done->error,
+                .progress = done->progress,
+        };
+
+        COPY_TEXT(body.attribute, done->attribute);
+        COPY_TEXT(body.value, done->value);
+        return send_body(fd, serial, WORKER_MESSAGE_DONE, &body);
+}
+
+/* --- the worker receives ------------------------------------------------------------------------ */
+
+static bool request_texts_end(const WorkerRequest *request) {
+        if (!TEXT_ENDS(request->device) || !TEXT_ENDS(request->label) ||
+            !TEXT_ENDS(request->access.user) || !TEXT_ENDS(request->access.group) ||
+            request->n_names > WORKER_REQUEST_NAMES_MAX)
+                return false;
+
+        for (size_t i = 0; i < request->n_names; i++)
+                if (!TEXT_ENDS(request->names[i]))
+                        return false;
+
+        return true;
+}
+
+static bool request_is_sane(const WorkerRequest *request) {
+        uint32_t flags = WORKER_ALL_DEVICES | WORKER_FORCE;
+
+        if (request->op >= _WORKER_OP_MAX || (request->flags & ~flags) ||
+            request->step >= _PLAN_OP_MAX || request->mode >= _DAX_MODE_MAX ||
+            request->state >= _DAX_BLOCK_STATE_MAX || !request_texts_end(request))
+                return false;
+        if (request->device[0] != '\0' && !name_is_device(request->device))
+                return false;
+        if (request->label[0] != '\0' && !text_is_label(request->label))
+                return false;
+        if (!access_is_sane(request->access.user, request->access.group, request->access.mode))
+                return false;
+        if (request->range.size > UINT64_MAX - request->range.offset ||
+            request->n_blocks > UINT64_MAX - request->first_block ||
+            request->region_size > UINT64_MAX - request->region_start)
+                return false;
+
+        for (size_t i = 0; i < request->n_names; i++)
+                if (!name_is_device(request->names[i]))
+                        return false;
+
+        return true;
+}
+
+/* Takes the descriptors out of @message: *@ret_fd is the only one, or -1. -EBADMSG for more. */
+static int take_descriptors(struct msghdr *message, int *ret_fd) {
+        int fd = -1, r = 0;
+
+        for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+                size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+                if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+                        continue;
+                for (size_t i = 0; i < n; i++) {
+                        int got;
+
+                        memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof(got));
+                        if (fd < 0) {
+                                fd = got;
+                                continue;
+                        }
+                        close(got);
+                        r = -EBADMSG;
+                }
+        }
+
+        if (r < 0 && fd >= 0) {
+                close(fd);
+                fd = -1;
+        }
+        *ret_fd = fd;
+        return r;
+}
+
+int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, int *ret_lock_fd) {
+        union {
+                char room[CMSG_SPACE(4 * sizeof(int))];
+                struct cmsghdr align;
+        } control;
+        struct iovec part = { .iov_base = ret_request, .iov_len = sizeof(*ret_request) };
+        struct msghdr message = { .msg_iov = &part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = &control,
+                                  .msg_controllen = sizeof(control) };
+        _cleanup_close_ int lock_fd = -1;
+        ssize_t n;
+
+        do
+                n = recvmsg(fd, &message, flags | MSG_CMSG_CLOEXEC);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        if (take_descriptors(&message, &lock_fd) < 0)
+                return -EBADMSG;
+        if (n == 0)
+                return 0;
+
+        if (n != sizeof(*ret_request) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+                return -EBADMSG;
+        if (ret_request->version != WORKER_PROTOCOL_VERSION)
+                return -EPROTONOSUPPORT;
+        if (!request_is_sane(ret_request))
+                return -EBADMSG;
+        if ((ret_request->op == WORKER_HELLO) != (lock_fd >= 0))
+                return -EBADMSG;
+
+        *ret_lock_fd = TAKE_FD(lock_fd);
+        return 1;
+}
+
+/* --- daxd sends --------------------------------------------------------------------------------- */
+
+int worker_send_request(int fd, const WorkerRequest *request, int lock_fd) {
+        union {
+                char room[CMSG_SPACE(sizeof(int))];
+                struct cmsghdr align;
+        } control = {};
+        struct iovec part = { .iov_base = (void *)request, .iov_len = sizeof(*request) };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+        if (lock_fd >= 0) {
+                struct cmsghdr *c;
+
+                message.msg_control = &control;
+                message.msg_controllen = sizeof(control);
+                c = CMSG_FIRSTHDR(&message);
+                c->cmsg_level = SOL_SOCKET;
+                c->cmsg_type = SCM_RIGHTS;
+                c->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(c), &lock_fd, sizeof(lock_fd));
+        }
+
+        for (;;) {
+                if (sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
+                        return 0;
+                if (errno != EINTR)
+                        return errno == EPIPE ? -ECONNRESET : -errno;
+        }
+}
+
+/* --- daxd receives ------------------------------------------------------------------------------ */
+
+static int take_machine(WorkerAnswer *answer, const MachineBody *body) {
+        if (!TEXT_ENDS(body->auto_online) ||
+            strspn(body->auto_online, "abcdefghijklmnopqrstuvwxyz_") != strlen(body->auto_online))
+                return -EBADMSG;
+
+        answer->machine.block_size = body->block_size;
+        answer->machine.seqnum = body->seqnum;
+        memcpy(answer->machine.auto_online, body->auto_online, sizeof(body->auto_online));
+        return 0;
+}
+
+static bool region_body_is_sane(const RegionBody *body) {
+        if (!TEXT_ENDS(body->seed) || !TEXT_ENDS(body->youngest) || !TEXT_ENDS(body->path))
+                return false;
+        if ((body->seed[0] != '\0' && !name_is_device(body->seed)) ||
+            (body->youngest[0] != '\0' && !name_is_device(body->youngest)))
+                return false;
+        return body->path[0] == '/' && body->kind < _DAX_KIND_MAX && body->is_static <= 1 &&
+               body->n_cxl_serials <= DAX_CXL_SERIALS_MAX && body->size > 0 &&
+               body->size <= UINT64_MAX - body->start && body->available_size <= body->size &&
+               body->target_node >= -1 && body->numa_node >= -1;
+}
+
+static int take_region(WorkerAnswer *answer, const RegionBody *body) {
+        _cleanup_region_ DaxRegion *region = NULL;
+        DaxRegion *kept;
+        int r;
+
+        if (!region_body_is_sane(body) || dax_machine_find_region(&answer->machine, body->id))
+                return -EBADMSG;
+
+        r = dax_region_new(&region);
+        if (r < 0)
+                return r;
+        region->path = strdup(body->path);
+        if (!region->path)
+                return -ENOMEM;
+        region->id = body->id;
+        region->kind = body->kind;
+        region->start = body->start;
+        region->size = body->size;
+        region->align = body->align;
+        region->aligns = body->aligns;
+        region->available_size = body->available_size;
+        region->target_node = body->target_node;
+        region->numa_node = body->numa_node;
+        region->is_static = body->is_static;
+        region->n_cxl_serials = body->n_cxl_serials;
+        memcpy(region->cxl_serials, body->cxl_serials, sizeof(body->cxl_serials));
+        memcpy(region->seed, body->seed, sizeof(body->seed));
+        memcpy(region->youngest, body->youngest, sizeof(body->youngest));
+
+        kept = TAKE_PTR(region);
+        r = dax_machine_put_region(&answer->machine, kept);
+        if (r < 0)
+                return r;
+        answer->region = kept;
+        return 0;
+}
+
+static int take_leaked(WorkerAnswer *answer, const DaxRange *list, size_t n) {
+        DaxRegion *region = answer->region;
+
+        for (size_t i = 0; i < n; i++) {
+                const DaxRanges *leaked = region ? &region->leaked : NULL;
+                uint64_t last;
+
+                if (!region || !range_fits(list[i], region->size))
+                        return -EBADMSG;
+                last = leaked->count ? dax_range_end(leaked->list[leaked->count - 1]) : 0;
+                if (list[i].offset < last)
+                        return -EBADMSG;
+                if (dax_ranges_append(&region->leaked, list[i]) < 0)
+                        return -ENOMEM;
+        }
+
+        return 0;
+}
+
+static int take_names(WorkerAnswer *answer, const NameBody *list, size_t n) {
+        for (size_t i = 0; i < n; i++) {
+                uint32_t region, instance;
+                void *names = answer->names;
+
+                if (!answer->region || !TEXT_ENDS(list[i].name) ||
+                    text_parse_device_name(list[i].name, &region, &instance) < 0 ||
+                    region != answer->region->id)
+                        return -EBADMSG;
+                if (array_grow(&names, answer->n_names, sizeof(answer->names[0])) < 0)
+                        return -ENOMEM;
+                answer->names = names;
+                memcpy(answer->names[answer->n_names++], list[i].name, sizeof(list[i].name));
+        }
+
+        return 0;
+}
+
+static bool device_body_is_sane(const DeviceBody *body, const DaxRegion *region) {
+        if (!TEXT_ENDS(body->name) || !TEXT_ENDS(body->label) || !TEXT_ENDS(body->user) ||
+            !TEXT_ENDS(body->group))
+                return false;
+        if (body->label[0] != '\0' && !text_is_label(body->label))
+                return false;
+        if (!access_is_sane(body->user, body->group, body->access_mode))
+                return false;
+        return body->region == region->id && body->mode < _DAX_MODE_MAX && body->tainted <= 1 &&
+               body->memmap_on_memory >= -1 && body->memmap_on_memory <= 1 &&
+               body->target_node >= -1 && body->numa_node >= -1 && body->size <= region->size &&
+               (body->n_ranges > 0) == (body->size > 0) && body->n_ranges <= body->size &&
+               body->n_blocks <= body->size;
+}
+
+static int take_device(WorkerAnswer *answer, const DeviceBody *body) {
+        _cleanup_device_ DaxDevice *device = NULL;
+        uint32_t region, instance;
+        int r;
+
+        if (!answer->region || !device_body_is_sane(body, answer->region) ||
+            text_parse_device_name(body->name, &region, &instance) < 0 ||
+            region != answer->region->id || dax_region_find(answer->region, body->name))
+                return -EBADMSG;
+
+        r = dax_device_new(&device);
+        if (r < 0)
+                return r;
+        memcpy(device->name, body->name, sizeof(body->name));
+        memcpy(device->label, body->label, sizeof(body->label));
+        memcpy(device->access.user, body->user, sizeof(body->user));
+        memcpy(device->access.group, body->group, sizeof(body->group));
+        device->access.mode = body->access_mode;
+        device->instance = instance;
+        device->identity = body->identity;
+        device->incarnation = body->incarnation;
+        device->size = body->size;
+        device->align = body->align;
+        device->mode = body->mode;
+        device->memmap_on_memory = body->memmap_on_memory;
+        device->target_node = body->target_node;
+        device->numa_node = body->numa_node;
+        device->tainted = body->tainted;
+
+        answer->device = TAKE_PTR(device);
+        answer->ranges_left = body->n_ranges;
+        answer->blocks_left = body->n_blocks;
+        r = dax_region_add(answer->region, answer->device);
+        if (r < 0)
+                answer->device = NULL;
+        return r;
+}
+
+static int take_ranges(WorkerAnswer *answer, const DaxRange *list, size_t n) {
+        DaxDevice *device = answer->device;
+
+        if (!device || n > answer->ranges_left)
+                return -EBADMSG;
+
+        for (size_t i = 0; i < n; i++) {
+                if (!range_fits(list[i], answer->region->size))
+                        return -EBADMSG;
+                if (dax_ranges_append(&device->ranges, list[i]) < 0)
+                        return -ENOMEM;
+        }
+
+        answer->ranges_left -= n;
+        if (answer->ranges_left == 0 && dax_ranges_size(&device->ranges) != device->size)
+                return -EBADMSG;
+        return 0;
+}
+
+static int take_blocks(WorkerAnswer *answer, const BlockBody *list, size_t n) {
+        DaxDevice *device = answer->device;
+
+        if (!device || answer->ranges_left > 0 || n > answer->blocks_left)
+                return -EBADMSG;
+
+        for (size_t i = 0; i < n; i++) {
+                DaxBlock block = { .number = list[i].number, .state = list[i].state };
+
+                if (list[i].state >= _DAX_BLOCK_STATE_MAX)
+                        return -EBADMSG;
+                if (ARRAY_APPEND(device->blocks, device->n_blocks, block) < 0)
+                        return -ENOMEM;
+        }
+
+        answer->blocks_left -= n;
+        return 0;
+}
+
+static int take_holder(WorkerAnswer *answer, const WorkerHolder *body) {
+        if (!TEXT_ENDS(body->command))
+                return -EBADMSG;
+
+        return ARRAY_APPEND(answer->holders, answer->n_holders, *body);
+}
+
+static int take_progress(WorkerAnswer *answer, const ProgressBody *body) {
+        if (body->total == 0 || body->done > body->total)
+                return -EBADMSG;
+
+        answer->progress_done = body->done;
+        answer->progress_total = body->total;
+        return 0;
+}
+
+static int take_done(WorkerAnswer *answer, const WorkerDone *body) {
+        if ((unsigned)body->problem >= _WORKER_PROBLEM_MAX || body->error < 0 ||
+            !TEXT_ENDS(body->attribute) || !TEXT_ENDS(body->value))
+                return -EBADMSG;
+
+        answer->result = *body;
+        answer->done = true;
+        return 0;
+}
+
+static int take_message(WorkerAnswer *answer, const Head *head, const void *body) {
+        bool more = head->type == WORKER_MESSAGE_RANGES || head->type == WORKER_MESSAGE_BLOCKS;
+
+        /* nothing comes between a device and what it announced */
+        if (!more && (answer->ranges_left > 0 || answer->blocks_left > 0))
+                return -EBADMSG;
+
+        switch ((WorkerMessageType)head->type) {
+        case WORKER_MESSAGE_MACHINE:
+                return take_machine(answer, body);
+        case WORKER_MESSAGE_REGION:
+                answer->device = NULL;
+                return take_region(answer, body);
+        case WORKER_MESSAGE_LEAKED:
+                return take_leaked(answer, body, head->count);
+        case WORKER_MESSAGE_NAMES:
+                return take_names(answer, body, head->count);
+        case WORKER_MESSAGE_DEVICE:
+                return take_device(answer, body);
+        case WORKER_MESSAGE_RANGES:
+                return take_ranges(answer, body, head->count);
+        case WORKER_MESSAGE_BLOCKS:
+                return take_blocks(answer, body, head->count);
+        case WORKER_MESSAGE_HOLDER:
+                return take_holder(answer, body);
+        case WORKER_MESSAGE_PROGRESS:
+                return take_progress(answer, body);
+        case WORKER_MESSAGE_DONE:
+                return take_done(answer, body);
+        case _WORKER_MESSAGE_MAX:
+                break;
+        }
+
+        return -EBADMSG;
+}
+
+static bool head_is_sane(const Head *head, const WorkerAnswer *answer, size_t body_size) {
+        if (head->type >= _WORKER_MESSAGE_MAX || head->serial != answer->serial)
+                return false;
+        if (head->count == 0 || (head->count != 1 && !shapes[head->type].list))
+                return false;
+        return body_size % shapes[head->type].size == 0 &&
+               body_size / shapes[head->type].size == head->count;
+}
+
+int worker_receive_message(int fd, WorkerAnswer *answer) {
+        union {
+                Head head;
+                char room[WORKER_MESSAGE_MAX];
+        } message;
+        ssize_t n;
+        int r;
+
+        if (answer->done)
+                return -EBADMSG;
+
+        do
+                n = recv(fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+        while (n < 0 && errno == EINTR);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                return 0;
+        if (n <= 0)
+                return n == 0 || errno == EPIPE ? -ECONNRESET : -errno;
+
+        if ((size_t)n < sizeof(Head) || (size_t)n > sizeof(message) ||
+            !head_is_sane(&message.head, answer, n - sizeof(Head)))
+                return -EBADMSG;
+
+        r = take_message(answer, &message.head, message.room + sizeof(Head));
+        return r < 0 ? r : 1;
+}
+
+void worker_answer_deinit(WorkerAnswer *answer) {
+        dax_machine_deinit(&answer->machine);
+        free(answer->names);
+        free(answer->holders);
+        *answer = (WorkerAnswer){};
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* The steps that give a device's node its name and access, and take them away. */
+
+#include "daemon/worker/step.h"
+
+int publish_name(Step *step);
+int publish_retract(Step *step);
+/* Takes name and access from whatever bears the device's name now. Returns 0 or an errno. */
+int publish_take_back(const KernelDevice *device);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Keeps the handle of the region that requests are about, since they mostly are about the same. */
+
+#include "daemon/worker/worker.h"
+#include "daemon/worker/attribute.h"
+#include "daemon/worker/origin.h"
+#include "daemon/worker/reader.h"
+#include "daemon/worker/result.h"
+
+static void region_drop(Worker *worker) {
+        kernel_device_deinit(&worker->device);
+        worker->picture = dax_region_free(worker->picture);
+        kernel_region_deinit(&worker->region);
+}
+
+void worker_deinit(Worker *worker) {
+        region_drop(worker);
+        memory_close(&worker->memory);
+        closep(&worker->iomem_fd);
+        closep(&worker->lock_fd);
+        closep(&worker->fd);
+}
+
+static int region_load(Worker *worker, uint32_t id) {
+        uint64_t start;
+        int r;
+
+        if (worker->region.id == id && kernel_region_is_live(&worker->region))
+                return 0;
+
+        region_drop(worker);
+        r = kernel_region_open(id, &worker->region);
+        if (r < 0)
+                return r;
+        r = origin_find(worker->iomem_fd, &worker->region, &start);
+        if (r < 0)
+                return r;
+        return reader_region(&worker->region, start, &worker->picture);
+}
+
+int worker_find_region(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
+        int r;
+
+        r = region_load(worker, request->region);
+        if (r < 0)
+                region_drop(worker);
+        if (attribute_is_gone(r))
+                return result_set(done, WORKER_GONE, r, NULL, "regions/%u", request->region);
+        if (r == -ENODATA)
+                return result_set(done, WORKER_KERNEL, r, NULL, "regions/%u/start",
+                                  request->region);
+        if (r < 0)
+                return r == -ENOMEM ? r :
+                                      result_kernel(done, r, NULL, "regions/%u", request->region);
+
+        /* a size of 0 is no region's: whichever has this id */
+        if (request->region_size != 0 && (request->region_size != worker->region.size ||
+                                          request->region_start != worker->picture->start))
+                return result_set(done, WORKER_GONE, EREMCHG, NULL, "regions/%u", request->region);
+
+        return 0;
+}
