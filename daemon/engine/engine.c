@@ -1,0 +1,1039 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The picture of the machine, and the queues. A region's queue runs one thing at a time: a job, or the
+ * reading that an event asks for. Different regions do not wait for each other.
+ */
+
+#include "daemon/engine/internal.h"
+#include "daemon/engine/owners.h"
+#include "daemon/engine/report.h"
+#include "daemon/util/log.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define QUEUE_MAX 256      /* jobs that may wait for one region */
+#define QUEUE_MAX_OTHERS 8 /* of them those of one ordinary user */
+
+typedef struct Queue {
+        Engine *engine;
+        uint32_t region;
+        Job *jobs; /* the first one runs */
+        size_t n_jobs;
+        bool reading;          /* because of an event */
+        uint64_t read_seqnum;  /* the picture knows all events up to this one */
+        uint64_t event_seqnum; /* the last event that was heard of */
+        char *failure;
+} Queue;
+
+typedef struct Listening {
+        const EngineListener *listener;
+        void *userdata;
+} Listening;
+
+typedef struct Refresh {
+        struct Refresh *next;
+        EngineDone done;
+        void *userdata;
+} Refresh;
+
+struct Engine {
+        sd_event *event;
+        int runtime_dir, transactions_dir, lock_fd;
+        sd_event_source *lock_wait;
+        Workers *workers;
+        Owners *owners;
+        DaxMachine machine;
+        Queue **queues;
+        size_t n_queues;
+        uint64_t last_job;
+        Listening listeners[4];
+        size_t n_listeners;
+        Refresh *refreshing;   /* those that the running inventory will answer */
+        Refresh *refresh_next; /* those that came too late for it */
+        bool inventory_runs;
+        Record **records; /* to be settled */
+        size_t n_records;
+        size_t unsettled;
+        bool started, settled, stopping, stopped;
+        size_t calls; /* of workers, beside those of jobs */
+};
+
+/* Calls @callback of every listener with the arguments and its userdata. */
+#define TELL(engine, callback, ...)                                                                \
+        ({                                                                                         \
+                for (size_t _l = 0; _l < (engine)->n_listeners; _l++) {                            \
+                        void *userdata_ = (engine)->listeners[_l].userdata;                        \
+                                                                                                   \
+                        if ((engine)->listeners[_l].listener->callback)                            \
+                                (engine)->listeners[_l].listener->callback(__VA_ARGS__);           \
+                }                                                                                  \
+        })
+
+static void engine_check_idle(Engine *engine);
+static void queue_run(Queue *queue);
+static int engine_inventory(Engine *engine);
+
+Workers *engine_workers(Engine *engine) {
+        return engine->workers;
+}
+
+int engine_transactions_dir(Engine *engine) {
+        return engine->transactions_dir;
+}
+
+const DaxMachine *engine_machine(const Engine *engine) {
+        return &engine->machine;
+}
+
+bool engine_is_settled(const Engine *engine) {
+        return engine->settled;
+}
+
+void engine_add_listener(Engine *engine, const EngineListener *listener, void *userdata) {
+        assert(engine->n_listeners < ELEMENTS(engine->listeners));
+        engine->listeners[engine->n_listeners++] = (Listening){ listener, userdata };
+}
+
+static Queue *engine_find_queue(const Engine *engine, uint32_t region) {
+        for (size_t i = 0; i < engine->n_queues; i++)
+                if (engine->queues[i]->region == region)
+                        return engine->queues[i];
+
+        return NULL;
+}
+
+static int engine_get_queue(Engine *engine, uint32_t region, Queue **ret_queue) {
+        Queue *queue = engine_find_queue(engine, region);
+
+        if (!queue) {
+                queue = calloc(1, sizeof(*queue));
+                if (!queue)
+                        return -ENOMEM;
+                queue->engine = engine;
+                queue->region = region;
+                if (ARRAY_APPEND(engine->queues, engine->n_queues, queue) < 0) {
+                        free(queue);
+                        return -ENOMEM;
+                }
+        }
+
+        *ret_queue = queue;
+        return 0;
+}
+
+const char *engine_region_failure(const Engine *engine, uint32_t region) {
+        const Queue *queue = engine_find_queue(engine, region);
+
+        return queue ? queue->failure : NULL;
+}
+
+void engine_set_region_failure(Engine *engine, uint32_t region, char *reason) {
+        Queue *queue = engine_find_queue(engine, region);
+
+        if (!queue) {
+                free(reason);
+                return;
+        }
+
+        free(queue->failure);
+        queue->failure = reason;
+}
+
+/* --- pictures ----------------------------------------------------------------------------------- */
+
+static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
+        if (engine->machine.block_size == fresh->block_size &&
+            strcmp(engine->machine.auto_online, fresh->auto_online) == 0)
+                return;
+
+        engine->machine.block_size = fresh->block_size;
+        memcpy(engine->machine.auto_online, fresh->auto_online, sizeof(fresh->auto_online));
+        TELL(engine, machine_changed, &engine->machine, userdata_);
+}
+
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion *known,
+                           DaxRegion **ret_region, bool *ret_missing) {
+        _cleanup_region_ DaxRegion *region = NULL;
+        bool missing = false;
+        uint64_t sum = 0;
+        int r;
+
+        if (answer->machine.n_regions != 1)
+                return -EBADMSG;
+        region = answer->machine.regions[0];
+        answer->machine.n_regions = 0;
+        engine_take_machine(engine, &answer->machine);
+
+        for (size_t i = 0; i < answer->n_names; i++) {
+                const DaxDevice *old;
+                DaxDevice *copy;
+
+                if (dax_region_find(region, answer->names[i]))
+                        continue;
+                old = known ? dax_region_find(known, answer->names[i]) : NULL;
+                if (!old) {
+                        missing = true;
+                        continue;
+                }
+                if (dax_device_copy(old, &copy) < 0 || dax_region_add(region, copy) < 0)
+                        return -ENOMEM;
+        }
+
+        /* a device that came or went, or a size that another agent changed, shows in the sums */
+        for (size_t i = 0; i < region->n_devices; i++)
+                sum += region->devices[i]->size;
+        if (!region->is_static && sum + region->available_size != region->size)
+                missing = true;
+        if (known && region->leaked.count == 0 &&
+            dax_ranges_copy(&known->leaked, &region->leaked) < 0)
+                return -ENOMEM;
+
+        r = owners_fill(engine->owners, region);
+        if (r < 0)
+                return r;
+
+        *ret_region = TAKE_PTR(region);
+        *ret_missing = missing;
+        return 0;
+}
+
+static const PlanDevice *plan_find(const Plan *plan, const char *name) {
+        for (size_t i = 0; plan && i < plan->n_devices; i++)
+                if (strcmp(plan->devices[i].name, name) == 0 &&
+                    plan->devices[i].action != PLAN_KEEP)
+                        return &plan->devices[i];
+
+        return NULL;
+}
+
+/* A device keeps its incarnation while it is the same one, and while our own hands rebuild it. */
+static void put_incarnations(const DaxRegion *before, DaxRegion *after, const Plan *plan) {
+        for (size_t i = 0; i < after->n_devices; i++) {
+                DaxDevice *device = after->devices[i];
+                const DaxDevice *old = before ? dax_region_find(before, device->name) : NULL;
+                const PlanDevice *planned = plan_find(plan, device->name);
+
+                if (device->life == 0) /* just read: the worker knows no other number */
+                        device->life = device->incarnation;
+                if (!old || old->identity != device->identity || old->size == 0 ||
+                    device->size == 0)
+                        continue;
+                if (old->life == device->life || (planned && planned->action == PLAN_CHANGE))
+                        device->incarnation = old->incarnation;
+        }
+}
+
+/* Notes whose the memory was that others took from their devices. */
+static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan) {
+        int r = 0;
+
+        for (size_t i = 0; before && i < before->n_devices; i++) {
+                const DaxDevice *old = before->devices[i];
+                const DaxDevice *device = dax_region_find(after, old->name);
+                bool same = device && device->identity == old->identity &&
+                            strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
+
+                if (plan_find(plan, old->name) ||
+                    (same && dax_ranges_equal(&device->ranges, &old->ranges)))
+                        continue;
+                for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
+                        if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
+                                r = owners_set(engine->owners, after, old->ranges.list[k],
+                                               dax_device_owner(old));
+        }
+
+        /* what another agent has bound is in use: giving it a label later must not wipe it */
+        for (size_t i = 0; before && engine->settled && i < after->n_devices; i++) {
+                const DaxDevice *device = after->devices[i];
+                const DaxDevice *old = dax_region_find(before, device->name);
+
+                if (plan_find(plan, device->name) || device->mode != DAX_MODE_DEVDAX ||
+                    (old && old->life == device->life && old->mode == device->mode))
+                        continue;
+                for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
+                        r = owners_clear(engine->owners, after, device->ranges.list[k]);
+        }
+
+        /*
+         * What the transaction has wiped, given to the system, or left where it was is nobody's old
+         * memory: only a device that a crash left half made has any.
+         */
+        for (size_t i = 0; plan && i < plan->n_devices; i++) {
+                const DaxDevice *device = plan->devices[i].after;
+
+                if (!device ||
+                    (device->mode != DAX_MODE_DEVDAX && device->mode != DAX_MODE_SYSTEM_RAM))
+                        continue;
+                for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
+                        r = owners_clear(engine->owners, after, device->ranges.list[k]);
+        }
+
+        return r;
+}
+
+/* The memory that @device loses, or has as system RAM: its contents are another's from now on. */
+static int note_lost(Engine *engine, DaxRegion *region, const PlanDevice *device) {
+        const DaxDevice *before = device->before, *after = device->after;
+        bool all = !after || before->mode == DAX_MODE_SYSTEM_RAM;
+        _cleanup_ranges_ DaxRanges lost = {};
+        int r;
+
+        r = dax_ranges_copy(&before->ranges, &lost);
+        for (size_t i = 0; r >= 0 && !all && i < after->ranges.count; i++)
+                r = dax_ranges_subtract(&lost, after->ranges.list[i]);
+        for (size_t i = 0; r >= 0 && i < lost.count; i++)
+                r = owners_set(engine->owners, region, lost.list[i], dax_device_owner(before));
+
+        return r;
+}
+
+int engine_note_owners(Engine *engine, const Plan *plan) {
+        DaxRegion *region = dax_machine_find_region(&engine->machine, plan->now->id);
+        int r = 0;
+
+        for (size_t i = 0; region && r >= 0 && i < plan->n_devices; i++) {
+                const PlanDevice *device = &plan->devices[i];
+
+                if (!device->before || device->action == PLAN_KEEP ||
+                    device->before->mode == DAX_MODE_NONE)
+                        continue;
+                r = note_lost(engine, region, device);
+        }
+
+        return r;
+}
+
+static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
+        for (size_t i = 0; i < after->n_devices; i++) {
+                const DaxDevice *device = after->devices[i];
+                const DaxDevice *old = before ? dax_region_find(before, device->name) : NULL;
+
+                if (!device->tainted || (old && old->tainted))
+                        continue;
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_LEAKED, .device = device->name },
+                         "%s was taken out of System RAM while its memory was online: that memory "
+                         "is lost until the next reboot",
+                         device->name);
+        }
+}
+
+int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint64_t seqnum) {
+        _cleanup_region_ DaxRegion *before = NULL;
+        Queue *queue;
+        int r;
+
+        r = engine_get_queue(engine, region->id, &queue);
+        if (r >= 0) {
+                before = dax_machine_take_region(&engine->machine, region->id);
+                put_incarnations(before, region, plan);
+                r = put_owners(engine, before, region, plan);
+                queue->read_seqnum = MAX(queue->read_seqnum, seqnum);
+        } else {
+                dax_region_free(region);
+                return r;
+        }
+
+        if (dax_machine_put_region(&engine->machine, region) < 0)
+                return -ENOMEM;
+
+        put_log_leaks(before, region);
+        TELL(engine, region_changed, before, region, userdata_);
+        return r;
+}
+
+static void engine_drop_region(Engine *engine, uint32_t id) {
+        _cleanup_region_ DaxRegion *region = dax_machine_take_region(&engine->machine, id);
+
+        TELL(engine, region_changed, region, NULL, userdata_);
+}
+
+/* --- jobs --------------------------------------------------------------------------------------- */
+
+void engine_job_changed(Engine *engine, const Job *job) {
+        TELL(engine, job_changed, job, userdata_);
+}
+
+static bool queue_is_stale(const Queue *queue) {
+        return queue->event_seqnum > queue->read_seqnum;
+}
+
+/* Settling one record fewer: when the last is done, the queue runs. */
+static void engine_settled_one(Engine *engine) {
+        if (engine->unsettled > 0)
+                engine->unsettled--;
+        if (engine->unsettled > 0 || engine->settled)
+                return;
+
+        engine->settled = true;
+        TELL(engine, settled, userdata_);
+        for (size_t i = 0; i < engine->n_queues; i++)
+                queue_run(engine->queues[i]);
+}
+
+void engine_job_finished(Engine *engine, Job *job, JobResult result, const Failure *failure) {
+        Queue *queue = engine_find_queue(engine, job->request.region);
+        bool settles = job->settles;
+
+        assert(queue);
+        for (Job **where = &queue->jobs; *where; where = &(*where)->next)
+                if (*where == job) {
+                        *where = job->next;
+                        break;
+                }
+        queue->n_jobs--;
+
+        TELL(engine, job_finished, job, result, failure, userdata_);
+        if (job->request.done)
+                job->request.done(result, result == JOB_DONE ? job->plan : NULL, failure,
+                                  job->request.userdata);
+        job_free(job);
+
+        if (settles)
+                engine_settled_one(engine);
+        queue_run(queue);
+        engine_check_idle(engine);
+}
+
+static uint64_t now_realtime(void) {
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_REALTIME, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static int engine_add_job(Engine *engine, Queue *queue, JobRequest *request, Job **ret_job) {
+        Job *job, **end = &queue->jobs;
+
+        job = calloc(1, sizeof(*job));
+        if (!job)
+                return -ENOMEM;
+
+        job->engine = engine;
+        /* ids are names of records too: none may be given out twice in one boot */
+        job->id = engine->last_job = MAX(engine->last_job + 1, now_realtime());
+        job->request = *request;
+        *request = (JobRequest){};
+        job->start_time = now_realtime();
+        while (*end)
+                end = &(*end)->next;
+        *end = job;
+        queue->n_jobs++;
+
+        TELL(engine, job_added, job, userdata_);
+        *ret_job = job;
+        return 0;
+}
+
+static size_t queue_count_of(const Queue *queue, uid_t uid) {
+        size_t n = 0;
+
+        for (const Job *job = queue->jobs; job; job = job->next)
+                n += job->request.uid == uid;
+
+        return n;
+}
+
+int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *failure) {
+        Queue *queue = engine_find_queue(engine, request->region);
+        Job *job;
+        int r;
+
+        if (engine->stopping)
+                r = failure_set(failure, CONDITION_BUSY, "cannot do it now: daxd is stopping");
+        else if (!queue || !dax_machine_find_region(&engine->machine, request->region))
+                r = failure_set(failure, CONDITION_NO_SUCH_REGION, "there is no region %u",
+                                request->region);
+        else if (queue->n_jobs >= QUEUE_MAX ||
+                 (request->uid != 0 && queue_count_of(queue, request->uid) >= QUEUE_MAX_OTHERS))
+                r = failure_set(failure, CONDITION_QUEUE_FULL,
+                                "cannot queue more for region %u: %zu jobs wait already; try again "
+                                "later",
+                                request->region, queue->n_jobs);
+        else
+                r = engine_add_job(engine, queue, request, &job);
+        if (r != 0) {
+                job_request_deinit(request);
+                return r;
+        }
+
+        if (ret_job)
+                *ret_job = job;
+        queue_run(queue);
+        return 0;
+}
+
+Job *engine_first_job(const Engine *engine) {
+        for (size_t i = 0; i < engine->n_queues; i++)
+                if (engine->queues[i]->jobs)
+                        return engine->queues[i]->jobs;
+
+        return NULL;
+}
+
+Job *engine_next_job(const Engine *engine, const Job *job) {
+        bool found = false;
+
+        if (job->next)
+                return job->next;
+        for (size_t i = 0; i < engine->n_queues; i++) {
+                if (found && engine->queues[i]->jobs)
+                        return engine->queues[i]->jobs;
+                found |= engine->queues[i]->region == job->request.region;
+        }
+
+        return NULL;
+}
+
+Job *engine_find_job(const Engine *engine, uint64_t id) {
+        for (Job *job = engine_first_job(engine); job; job = engine_next_job(engine, job))
+                if (job->id == id)
+                        return job;
+
+        return NULL;
+}
+
+const DaxDevice *engine_find_label(const Engine *engine, const char *label) {
+        const DaxDevice *device = NULL;
+
+        for (size_t i = 0; !device && i < engine->machine.n_regions; i++)
+                device = dax_region_find_label(engine->machine.regions[i], label);
+        for (Job *job = engine_first_job(engine); !device && job;
+             job = engine_next_job(engine, job))
+                if (job->stage >= JOB_RUNNING && job->plan)
+                        device = dax_region_find_label(job->plan->wanted, label);
+
+        return device;
+}
+
+/* --- reading because of events ------------------------------------------------------------------ */
+
+static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
+        Queue *queue = userdata;
+        Engine *engine = queue->engine;
+        DaxRegion *known, *region;
+        bool missing;
+        int r;
+
+        queue->reading = false;
+        engine->calls--;
+        known = dax_machine_find_region(&engine->machine, queue->region);
+        if (error < 0 || answer->result.problem != WORKER_OK) {
+                /* it may be gone, or be another one by now: the inventory tells */
+                queue->read_seqnum = queue->event_seqnum;
+                r = engine_inventory(engine);
+        } else {
+                r = engine_complete_region(engine, answer, known, &region, &missing);
+                if (r >= 0)
+                        r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
+                if (missing) /* what is missing after reading all has gone in between */
+                        queue->read_seqnum = MAX(queue->read_seqnum, answer->machine.seqnum);
+        }
+        if (r < 0)
+                log_warning("cannot read region %" PRIu32 " anew: %s", queue->region,
+                            text_errno(r));
+
+        queue_run(queue);
+        engine_check_idle(engine);
+}
+
+static int queue_read(Queue *queue) {
+        const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+        WorkerRequest request = { .op = WORKER_REGION,
+                                  .flags = WORKER_ALL_DEVICES,
+                                  .region = queue->region };
+
+        if (!region)
+                return engine_inventory(queue->engine);
+        request.region_start = region->start;
+        request.region_size = region->size;
+        if (workers_call(queue->engine->workers, false, &request, queue_read_done, NULL, queue,
+                         NULL) < 0)
+                return -ENOMEM;
+        queue->reading = true;
+        queue->engine->calls++;
+        return 0;
+}
+
+/* Lets the next thing begin, when there is one and nothing runs. */
+static void queue_run(Queue *queue) {
+        Engine *engine = queue->engine;
+        Job *job = queue->jobs;
+
+        if (queue->reading || (job && job->stage != JOB_QUEUED))
+                return;
+        if (job && (engine->settled || job->settles)) {
+                job->stage = JOB_READING;
+                job_start(job);
+                return;
+        }
+        if (!job && engine->settled && !engine->stopping && queue_is_stale(queue) &&
+            queue_read(queue) < 0)
+                log_warning("cannot read region %" PRIu32 " anew: out of memory", queue->region);
+}
+
+static DaxRegion *engine_region_of_block(const Engine *engine, uint64_t block) {
+        uint64_t address = block * engine->machine.block_size;
+
+        for (size_t i = 0; i < engine->machine.n_regions; i++) {
+                DaxRegion *region = engine->machine.regions[i];
+
+                if (address + engine->machine.block_size > region->start &&
+                    address < region->start + region->size)
+                        return region;
+        }
+
+        return NULL;
+}
+
+/* A device went that was never read: nobody knows where it lay, so anything free may be its memory. */
+static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
+        _cleanup_ranges_ DaxRanges holes = {};
+        int r;
+
+        r = dax_region_free_extents(region, false, &holes);
+        for (size_t i = 0; r >= 0 && i < holes.count; i++)
+                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
+        if (r < 0)
+                log_warning("cannot note that free memory of region %" PRIu32 " may hold old "
+                            "contents: %s",
+                            region->id, text_errno(r));
+}
+
+void engine_event(Engine *engine, const EngineEvent *event) {
+        uint32_t id, instance;
+        DaxRegion *region;
+        Queue *queue;
+
+        if (!engine->started)
+                return;
+        if (event->device && text_parse_device_name(event->device, &id, &instance) < 0)
+                return;
+
+        region = event->device ? dax_machine_find_region(&engine->machine, id) :
+                                 engine_region_of_block(engine, event->block);
+        if (!region) {
+                if (event->device && !event->removed)
+                        (void)engine_inventory(engine);
+                return;
+        }
+
+        queue = engine_find_queue(engine, region->id);
+        if (!queue || event->seqnum <= queue->read_seqnum)
+                return;
+        if (event->removed && event->device && !queue->jobs &&
+            !dax_region_find(region, event->device))
+                engine_suspect_free_memory(engine, region);
+
+        queue->event_seqnum = MAX(queue->event_seqnum, event->seqnum);
+        queue_run(queue);
+}
+
+/* --- inventory ---------------------------------------------------------------------------------- */
+
+static void refresh_answer(Refresh *refresh, const Failure *failure) {
+        while (refresh) {
+                Refresh *next = refresh->next;
+
+                if (refresh->done)
+                        refresh->done(failure, refresh->userdata);
+                free(refresh);
+                refresh = next;
+        }
+}
+
+static bool machine_has(const DaxMachine *machine, const DaxRegion *region) {
+        const DaxRegion *same = dax_machine_find_region(machine, region->id);
+
+        return same && same->start == region->start && same->size == region->size;
+}
+
+static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
+        int r = 0;
+
+        for (size_t i = 0; i < engine->machine.n_regions;) {
+                const DaxRegion *region = engine->machine.regions[i];
+
+                if (machine_has(fresh, region)) {
+                        i++;
+                        continue;
+                }
+                engine_drop_region(engine, region->id);
+        }
+
+        while (r >= 0 && fresh->n_regions > 0) {
+                _cleanup_region_ DaxRegion *region = dax_machine_take_region(fresh,
+                                                                             fresh->regions[0]->id);
+                Queue *queue;
+
+                r = engine_get_queue(engine, region->id, &queue);
+                if (r < 0)
+                        break;
+                /* a running job reads for itself, and its half-made devices are not for showing */
+                if (queue->jobs && queue->jobs->stage != JOB_QUEUED)
+                        continue;
+                r = owners_fill(engine->owners, region);
+                if (r >= 0)
+                        r = engine_put_region(engine, TAKE_PTR(region), NULL, fresh->seqnum);
+        }
+
+        engine_take_machine(engine, fresh);
+        return r;
+}
+
+static void engine_settle_records(Engine *engine);
+
+static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
+        Engine *engine = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r = 0;
+
+        engine->calls--;
+        engine->inventory_runs = false;
+        if (error < 0)
+                r = report_unreachable(error, &failure);
+        else if (answer->result.problem != WORKER_OK)
+                r = failure_set(&failure, CONDITION_KERNEL, "cannot read the regions: %s (%s)",
+                                answer->result.attribute, text_errno(answer->result.error));
+        else
+                r = engine_take_inventory(engine, &answer->machine);
+        if (r < 0)
+                (void)failure_set(&failure, CONDITION_KERNEL, "cannot read the regions: %s",
+                                  text_errno(r));
+        if (failure.message)
+                log_error("%s", failure.message);
+
+        refresh_answer(TAKE_PTR(engine->refreshing), failure.message ? &failure : NULL);
+        if (engine->refresh_next && engine_inventory(engine) < 0)
+                refresh_answer(TAKE_PTR(engine->refresh_next), &failure);
+
+        if (!engine->started) {
+                engine->started = true;
+                engine_settle_records(engine);
+        }
+        engine_check_idle(engine);
+}
+
+/* Starts an inventory, or sees to it that one follows the one that runs. */
+static int engine_inventory(Engine *engine) {
+        WorkerRequest request = { .op = WORKER_INVENTORY };
+        Refresh *refresh;
+
+        if (engine->inventory_runs) {
+                if (engine->refresh_next)
+                        return 0;
+                refresh = calloc(1, sizeof(*refresh));
+                if (!refresh)
+                        return -ENOMEM;
+                engine->refresh_next = refresh;
+                return 0;
+        }
+
+        if (workers_call(engine->workers, false, &request, inventory_done, NULL, engine, NULL) < 0)
+                return -ENOMEM;
+        engine->inventory_runs = true;
+        engine->calls++;
+        engine->refreshing = TAKE_PTR(engine->refresh_next);
+        return 0;
+}
+
+int engine_refresh(Engine *engine, EngineDone done, void *userdata) {
+        Refresh *refresh;
+
+        refresh = calloc(1, sizeof(*refresh));
+        if (!refresh)
+                return -ENOMEM;
+
+        *refresh = (Refresh){ .next = engine->refresh_next, .done = done, .userdata = userdata };
+        engine->refresh_next = refresh;
+        return engine->inventory_runs ? 0 : engine_inventory(engine);
+}
+
+/* --- holders ------------------------------------------------------------------------------------ */
+
+typedef struct HoldersCall {
+        Engine *engine;
+        EngineHolders done;
+        void *userdata;
+} HoldersCall;
+
+static void holders_done(int error, WorkerAnswer *answer, void *userdata) {
+        _cleanup_free_ HoldersCall *call = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        call->engine->calls--;
+        if (error < 0)
+                (void)report_unreachable(error, &failure);
+        else if (answer->result.problem != WORKER_OK)
+                (void)failure_set(&failure,
+                                  answer->result.problem == WORKER_GONE ? CONDITION_NO_SUCH_DEVICE :
+                                                                          CONDITION_KERNEL,
+                                  "cannot look for holders: %s (%s)", answer->result.attribute,
+                                  text_errno(answer->result.error));
+
+        call->done(answer->holders, answer->n_holders, failure.message ? &failure : NULL,
+                   call->userdata);
+        engine_check_idle(call->engine);
+}
+
+int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *device,
+                   EngineHolders done, void *userdata) {
+        WorkerRequest request = {
+                .op = WORKER_HOLDERS,
+                .region = region->id,
+                .region_start = region->start,
+                .region_size = region->size,
+                .identity = device->identity,
+        };
+        HoldersCall *call;
+
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+
+        *call = (HoldersCall){ engine, done, userdata };
+        memcpy(request.device, device->name, sizeof(request.device));
+        if (workers_call(engine->workers, false, &request, holders_done, NULL, call, NULL) < 0) {
+                free(call);
+                return -ENOMEM;
+        }
+
+        engine->calls++;
+        return 0;
+}
+
+/* --- start and stop ----------------------------------------------------------------------------- */
+
+static int engine_load_records(Engine *engine) {
+        int fd = dup(engine->transactions_dir);
+        struct dirent *entry;
+        DIR *dir;
+
+        dir = fd >= 0 ? fdopendir(fd) : NULL;
+        if (!dir)
+                return -errno;
+
+        while ((entry = readdir(dir))) {
+                _cleanup_failure_ Failure failure = FAILURE_INIT;
+                const char *end = strrchr(entry->d_name, '.');
+                char aside[NAME_MAX + 16];
+                Record *record;
+                int r;
+
+                if (!end || strcmp(end, ".json") != 0)
+                        continue;
+                r = record_read(engine->transactions_dir, entry->d_name, &record, &failure);
+                if (r == 0) {
+                        r = ARRAY_APPEND(engine->records, engine->n_records, record);
+                        if (r == 0)
+                                continue;
+                }
+
+                snprintf(aside, sizeof(aside), "%s.damaged", entry->d_name);
+                (void)renameat(engine->transactions_dir, entry->d_name, engine->transactions_dir,
+                               aside);
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_SET_ASIDE },
+                         "cannot settle the transaction in /run/daxd/transactions/%s: %s; set "
+                         "aside as %s",
+                         entry->d_name, failure.message ?: text_errno(r), aside);
+        }
+
+        closedir(dir);
+        return 0;
+}
+
+static int engine_settle_record(Engine *engine, Record *record) {
+        JobRequest request = { .operation = "Settle",
+                               .origin = JOB_ORIGIN_RECOVERY,
+                               .force = record->force,
+                               .whole = true };
+        const DaxRegion *region = NULL;
+        Queue *queue;
+        Job *job;
+        int r;
+
+        for (size_t i = 0; i < engine->machine.n_regions; i++)
+                if (engine->machine.regions[i]->start == record->region_start &&
+                    engine->machine.regions[i]->size == record->region_size)
+                        region = engine->machine.regions[i];
+        if (!region) {
+                log_warning("a transaction (%s) was left unfinished on a region that is gone; "
+                            "nothing is left of it",
+                            record->operation);
+                (void)record_remove(record, engine->transactions_dir);
+                record_free(record);
+                return 0;
+        }
+
+        request.region = region->id;
+        r = engine_get_queue(engine, region->id, &queue);
+        if (r >= 0)
+                r = engine_add_job(engine, queue, &request, &job);
+        if (r < 0) {
+                record_free(record);
+                return r;
+        }
+
+        job->settles = true;
+        job->record = record;
+        engine->unsettled++;
+        queue_run(queue);
+        return 0;
+}
+
+static void engine_settle_records(Engine *engine) {
+        int r;
+
+        r = engine_load_records(engine);
+        if (r < 0)
+                log_error("cannot look for unfinished transactions: %s", text_errno(r));
+
+        engine->unsettled++; /* this function itself */
+        for (size_t i = 0; i < engine->n_records; i++)
+                if (engine_settle_record(engine, engine->records[i]) < 0)
+                        log_error("cannot settle an unfinished transaction: out of memory");
+        engine->n_records = 0;
+        engine_settled_one(engine);
+}
+
+static int lock_taken(sd_event_source *source, const siginfo_t *info, void *userdata) {
+        Engine *engine = userdata;
+
+        engine->lock_wait = sd_event_source_disable_unref(engine->lock_wait);
+        if (info->si_code != CLD_EXITED || info->si_status != 0) {
+                log_error("cannot take the lock in /run/daxd");
+                return sd_event_exit(engine->event, -EIO);
+        }
+
+        return engine_inventory(engine);
+}
+
+/*
+ * The lock belongs to the open file, which every worker of this daxd shares: a worker that is stuck
+ * in the kernel keeps it, whatever becomes of daxd. A child waits for it, so that nothing polls.
+ */
+static int engine_take_lock(Engine *engine) {
+        sigset_t signals;
+        pid_t pid;
+
+        if (flock(engine->lock_fd, LOCK_EX | LOCK_NB) == 0)
+                return engine_inventory(engine);
+        if (errno != EWOULDBLOCK)
+                return -errno;
+
+        log_warning("waiting for a worker of an earlier daxd that is still in the kernel");
+        pid = fork();
+        if (pid < 0)
+                return -errno;
+        if (pid == 0) {
+                sigfillset(&signals);
+                sigprocmask(SIG_UNBLOCK, &signals, NULL);
+                _exit(flock(engine->lock_fd, LOCK_EX) == 0 ? 0 : 1);
+        }
+
+        return sd_event_add_child(engine->event, &engine->lock_wait, pid, WEXITED, lock_taken,
+                                  engine);
+}
+
+int engine_start(Engine *engine) {
+        return engine_take_lock(engine);
+}
+
+static int open_dir(int at, const char *path) {
+        int fd;
+
+        if (mkdirat(at, path, 0755) < 0 && errno != EEXIST)
+                return -errno;
+        fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        return fd < 0 ? -errno : fd;
+}
+
+int engine_new(sd_event *event, const char *runtime_dir, Engine **ret_engine) {
+        _cleanup_(engine_freep) Engine *engine = NULL;
+        bool damaged = false;
+        int r;
+
+        engine = calloc(1, sizeof(*engine));
+        if (!engine)
+                return -ENOMEM;
+        engine->event = sd_event_ref(event);
+        engine->transactions_dir = engine->lock_fd = -1;
+
+        engine->runtime_dir = open_dir(AT_FDCWD, runtime_dir);
+        if (engine->runtime_dir < 0)
+                return engine->runtime_dir;
+        engine->transactions_dir = open_dir(engine->runtime_dir, "transactions");
+        if (engine->transactions_dir < 0)
+                return engine->transactions_dir;
+        engine->lock_fd = openat(engine->runtime_dir, "lock",
+                                 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (engine->lock_fd < 0)
+                return -errno;
+
+        r = owners_new(engine->runtime_dir, &engine->owners, &damaged);
+        if (r < 0)
+                return r;
+        if (damaged)
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_SET_ASIDE },
+                         "/run/daxd/owners cannot be read; set aside, and all free memory counts "
+                         "as used");
+
+        r = workers_new(event, WORKER_SOCKET_PATH, engine->lock_fd, &engine->workers);
+        if (r < 0)
+                return r;
+
+        *ret_engine = TAKE_PTR(engine);
+        return 0;
+}
+
+static void engine_check_idle(Engine *engine) {
+        if (!engine->stopping || engine->stopped || engine->calls > 0 || engine_first_job(engine))
+                return;
+
+        engine->stopped = true;
+        TELL(engine, stopped, userdata_);
+}
+
+void engine_stop(Engine *engine) {
+        Job *next;
+
+        engine->stopping = true;
+        for (Job *job = engine_first_job(engine); job; job = next) {
+                next = engine_next_job(engine, job);
+                job_cancel(job);
+        }
+        engine_check_idle(engine);
+}
+
+Engine *engine_free(Engine *engine) {
+        if (!engine)
+                return NULL;
+
+        for (size_t i = 0; i < engine->n_queues; i++) {
+                assert(!engine->queues[i]->jobs);
+                free(engine->queues[i]->failure);
+                free(engine->queues[i]);
+        }
+        free(engine->queues);
+        free(engine->records);
+        sd_event_source_disable_unref(engine->lock_wait);
+        workers_free(engine->workers);
+        owners_free(engine->owners);
+        dax_machine_deinit(&engine->machine);
+        closep(&engine->lock_fd);
+        closep(&engine->transactions_dir);
+        closep(&engine->runtime_dir);
+        sd_event_unref(engine->event);
+        free(engine);
+        return NULL;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What job.c and engine.c share: the way of a job through the engine, and nothing more. */
+
+#include "daemon/engine/engine.h"
+
+Workers *engine_workers(Engine *engine);
+int engine_transactions_dir(Engine *engine);
+
+/*
+ * The picture of a region as a worker's answer has it, completed from @known (may be NULL) by the
+ * devices that were not read. *@ret_missing: it takes reading all of them. 0 or an errno.
+ */
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion *known,
+                           DaxRegion **ret_region, bool *ret_missing);
+/*
+ * Puts @region in place and tells the listeners. @plan, if any, is the transaction that made it so.
+ * Fills in incarnations and old owners. Takes @region. 0 or an errno.
+ */
+int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint64_t seqnum);
+/* Writes down whose the memory was that @plan takes from its devices. 0 or an errno. */
+int engine_note_owners(Engine *engine, const Plan *plan);
+
+void engine_job_changed(Engine *engine, const Job *job);
+void engine_job_finished(Engine *engine, Job *job, JobResult result, const Failure *failure);
+/* The region cannot be trusted to be whole: @reason until a transaction on it succeeds. Takes it. */
+void engine_set_region_failure(Engine *engine, uint32_t region, char *reason);

@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The way of one transaction:
+ *
+ *   read ─ want ─ plan ─ ask holders ─ record ─ step … step ─ read back ─ done
+ *     ^                                           │ (failed, cancelled, worker died)
+ *     └──────────── settle: wanted is what was ───┘
+ *
+ * Everything after `want` is the same on the way back. Each function here ends by having started the
+ * next worker call or by having finished the job.
+ */
+
+#include "daemon/engine/internal.h"
+#include "daemon/engine/report.h"
+#include "daemon/engine/settle.h"
+#include "daemon/util/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ATTEMPTS_MAX 2
+
+static void job_read(Job *job, bool all);
+static void job_next_step(Job *job);
+static void job_settle(Job *job);
+static void job_go_back(Job *job);
+
+static const char *const origin_names[_JOB_ORIGIN_MAX] = {
+        [JOB_ORIGIN_BUS] = "bus",
+        [JOB_ORIGIN_BOOT] = "boot",
+        [JOB_ORIGIN_EVENT] = "event",
+        [JOB_ORIGIN_RECOVERY] = "recovery",
+};
+
+static const char *const result_names[_JOB_RESULT_MAX] = {
+        [JOB_DONE] = "done",
+        [JOB_CANCELLED] = "cancelled",
+        [JOB_UNDONE] = "undone",
+        [JOB_FAILED] = "failed",
+};
+
+const char *job_origin_name(JobOrigin origin) {
+        return origin_names[origin];
+}
+
+const char *job_result_name(JobResult result) {
+        return result_names[result];
+}
+
+void job_request_deinit(JobRequest *request) {
+        if (request->free)
+                request->free(request->userdata);
+        free(request->tag);
+        free(request->sender);
+        free(request->expect);
+        *request = (JobRequest){};
+}
+
+Job *job_free(Job *job) {
+        if (!job)
+                return NULL;
+
+        job_request_deinit(&job->request);
+        free(job->step_name);
+        plan_free(job->plan);
+        dax_region_free(job->now);
+        free(job->strangers);
+        record_free(job->record);
+        free(job->identities);
+        free(job->held);
+        failure_deinit(&job->failure);
+        free(job);
+        return NULL;
+}
+
+bool job_is_going_back(const Job *job) {
+        return job->record && !job->record->forward;
+}
+
+bool job_is_cancelable(const Job *job) {
+        return job->stage < JOB_VERIFYING && !job->cancelled && !job->settles &&
+               !job_is_going_back(job);
+}
+
+/* The region as it was read last. */
+static const DaxRegion *job_now(const Job *job) {
+        return job->now ?:
+                          dax_machine_find_region(engine_machine(job->engine), job->request.region);
+}
+
+/* Shows what the transaction has come to. Nothing of it was shown while it was in the middle. */
+static int job_publish(Job *job, const Plan *plan) {
+        return job->now ? engine_put_region(job->engine, TAKE_PTR(job->now), plan, job->seqnum) : 0;
+}
+
+/* --- ends --------------------------------------------------------------------------------------- */
+
+static void job_finish(Job *job, JobResult result, const Failure *failure) {
+        if (job->record)
+                (void)record_remove(job->record, engine_transactions_dir(job->engine));
+
+        job->stage = JOB_FINISHED;
+        engine_job_finished(job->engine, job, result, failure);
+}
+
+/* Refused, or failed before anything was written to the kernel. */
+static void job_refuse(Job *job, int r, Failure *failure) {
+        if (r < 0)
+                (void)failure_set(failure, CONDITION_KERNEL, "daxd itself failed: %s",
+                                  text_errno(r));
+        job_finish(job, failure->condition == CONDITION_CANCELLED ? JOB_CANCELLED : JOB_UNDONE,
+                   failure);
+}
+
+static void job_log(const Job *job, int priority, const char *message_id, const char *text) {
+        char region[16], uid[16];
+
+        snprintf(region, sizeof(region), "%" PRIu32, job->request.region);
+        snprintf(uid, sizeof(uid), "%" PRIu32, (uint32_t)job->request.uid);
+        log_line(priority,
+                 &(LogContext){ .message_id = message_id,
+                                .job = job->id,
+                                .region = region,
+                                .device = job->request.device[0] ? job->request.device : NULL,
+                                .uid = uid },
+                 "%s in region %s: %s",
+                 job->record ? job->record->operation : job->request.operation, region, text);
+}
+
+/* Neither there nor back. The record stays beside the others as what a person may want to read. */
+static void job_give_up(Job *job, const Failure *why) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        _cleanup_free_ char *state = NULL;
+        const DaxRegion *region = job_now(job);
+
+        state = region ? report_region(region) : strdup("the region is gone");
+
+        (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%scannot go back: %s; now: %s",
+                          failure_message(&job->failure), job->failure.message ? "; " : "",
+                          failure_message(why), state ?: "unknown");
+        job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
+        engine_set_region_failure(job->engine, job->request.region,
+                                  strdup(failure_message(&failure)));
+        (void)job_publish(job, NULL);
+        job_finish(job, JOB_FAILED, &failure);
+}
+
+static void job_fail(Job *job, int r, Failure *failure) {
+        if (r < 0)
+                (void)failure_set(failure, CONDITION_KERNEL, "daxd itself failed: %s",
+                                  text_errno(r));
+        if (!job->record) {
+                job_refuse(job, 0, failure);
+                return;
+        }
+
+        if (job->record->forward) {
+                (void)failure_move(&job->failure, failure);
+                job_go_back(job);
+        } else if (++job->record->attempts < ATTEMPTS_MAX) {
+                job_go_back(job);
+        } else {
+                job_give_up(job, failure);
+        }
+}
+
+/* --- reading ------------------------------------------------------------------------------------ */
+
+static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Failure *failure) {
+        const JobView view = {
+                .now = now,
+                .machine = engine_machine(job->engine),
+                .held = (const char(*)[DAX_NAME_MAX + 1]) job->held,
+                .n_held = job->n_held,
+        };
+
+        if (!job->record)
+                return job->request.want(&view, ret_wanted, failure, job->request.userdata);
+
+        free(TAKE_PTR(job->strangers));
+        return settle_wanted(job->record, now, ret_wanted, &job->strangers);
+}
+
+static void job_ask_holders(Job *job);
+
+static int job_make_plan(Job *job, Failure *failure) {
+        const DaxMachine *machine = engine_machine(job->engine);
+        const DaxRegion *now = job_now(job);
+        _cleanup_region_ DaxRegion *wanted = NULL;
+        const PlanOptions options = {
+                .block_size = machine->block_size,
+                /* on the way back it is our own doing that memory is online */
+                .force = job->request.force || job->record,
+                .reshape_first = job->request.reshape_first,
+        };
+        int r;
+
+        r = job_wanted(job, now, &wanted, failure);
+        if (r != 0)
+                return r;
+
+        job->plan = plan_free(job->plan);
+        r = plan_new(now, wanted, &options, &job->plan, failure);
+        if (r != 0)
+                return r;
+
+        if (!job->record && job->request.expect && strcmp(job->request.expect, job->plan->digest))
+                return failure_set(failure, CONDITION_PLAN_CHANGED,
+                                   "cannot apply the plan that was shown (%s): by now it would be "
+                                   "another (%s); look at it again",
+                                   job->request.expect, job->plan->digest);
+
+        free(job->identities);
+        job->identities = calloc(job->plan->n_devices + 1, sizeof(*job->identities));
+        if (!job->identities)
+                return -ENOMEM;
+        for (size_t i = 0; i < job->plan->n_devices; i++) {
+                const DaxDevice *device = dax_region_find(now, job->plan->devices[i].name);
+
+                job->identities[i] = device ? device->identity : 0;
+        }
+
+        job->step = 0;
+        job->asked = 0;
+        return 0;
+}
+
+static void job_plan(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r;
+
+        r = job_make_plan(job, &failure);
+        if (r != 0) {
+                if (job_is_going_back(job)) {
+                        job->record->attempts = ATTEMPTS_MAX; /* thinking again helps nobody */
+                        job_fail(job, r, &failure);
+                } else if (job->record) {
+                        job_fail(job, r, &failure);
+                } else {
+                        job_refuse(job, r, &failure);
+                }
+                return;
+        }
+
+        if (job->request.dry_run) {
+                job_finish(job, JOB_DONE, NULL);
+                return;
+        }
+
+        job->stage = JOB_ASKING;
+        job_ask_holders(job);
+}
+
+/* What differs of what was wanted, for the devices of the plan; NULL when nothing does. */
+static const PlanDevice *job_find_difference(const Job *job, const DaxRegion *now) {
+        for (size_t i = 0; i < job->plan->n_devices; i++) {
+                const PlanDevice *device = &job->plan->devices[i];
+                const DaxDevice *is;
+                unsigned difference;
+
+                if (device->action == PLAN_KEEP || !device->after || device->after->size == 0)
+                        continue;
+
+                is = dax_region_find(now, device->name);
+                if (!is)
+                        return device;
+                difference = dax_device_difference(device->after, is);
+                if (device->after->memmap_on_memory < 0) /* nothing was said of it */
+                        difference &= ~DAX_DIFFERS_MEMMAP;
+                if (difference != 0)
+                        return device;
+        }
+
+        return NULL;
+}
+
+static void job_went_back(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        if (job->strangers) {
+                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s", job->strangers);
+                job_give_up(job, &failure);
+                return;
+        }
+
+        if (!job->failure.message)
+                (void)failure_set(&job->failure, CONDITION_ROLLED_BACK,
+                                  "an unfinished %s was rolled back", job->record->operation);
+        job_log(job, LOG_NOTICE, LOG_MESSAGE_ROLLED_BACK, failure_message(&job->failure));
+        job_finish(job, job->failure.condition == CONDITION_CANCELLED ? JOB_CANCELLED : JOB_UNDONE,
+                   &job->failure);
+}
+
+static void job_verify(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        const PlanDevice *differs = job_find_difference(job, job->now);
+        bool back = job_is_going_back(job);
+        int r;
+
+        if (differs || (job->strangers && !back)) {
+                (void)failure_set(&failure, CONDITION_ROLLED_BACK,
+                                  "%s is not as it was wanted when read back; another program may "
+                                  "have changed it",
+                                  differs ? differs->name : job->strangers);
+                job_fail(job, 0, &failure);
+                return;
+        }
+
+        engine_set_region_failure(job->engine, job->request.region, NULL);
+        r = job_publish(job, job->plan);
+        if (r < 0)
+                log_error("cannot keep what is known of region %" PRIu32 ": %s",
+                          job->request.region, text_errno(r));
+
+        if (back) {
+                job_went_back(job);
+                return;
+        }
+        job_log(job, LOG_INFO, LOG_MESSAGE_COMMITTED, "done");
+        job_finish(job, JOB_DONE, NULL);
+}
+
+static void job_have_read(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r;
+
+        if (job->stage == JOB_VERIFYING) {
+                job_verify(job);
+                return;
+        }
+        if (!job->record) {
+                r = job_publish(job, NULL);
+                if (r < 0) {
+                        job_refuse(job, r, &failure);
+                        return;
+                }
+                if (job->cancelled) {
+                        job_refuse(job, failure_set(&failure, CONDITION_CANCELLED, "cancelled"),
+                                   &failure);
+                        return;
+                }
+        }
+
+        job_plan(job);
+}
+
+static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        _cleanup_region_ DaxRegion *region = NULL;
+        bool missing = false;
+        int r;
+
+        job->call = NULL;
+        if (error < 0)
+                r = report_unreachable(error, &failure);
+        else if (answer->result.problem != WORKER_OK)
+                r = report_read(job->request.region, &answer->result, &failure);
+        else
+                r = engine_complete_region(job->engine, answer, job_now(job), &region, &missing);
+        if (r != 0) {
+                if (failure.condition == CONDITION_NO_SUCH_REGION && job->record) {
+                        job->record->forward = false; /* there is nothing to go to, or back to */
+                        job->record->attempts = ATTEMPTS_MAX;
+                }
+                job_fail(job, r, &failure);
+                return;
+        }
+
+        if (missing && !job->read_all) {
+                job_read(job, true);
+                return;
+        }
+
+        dax_region_free(job->now);
+        job->now = TAKE_PTR(region);
+        job->seqnum = answer->machine.seqnum;
+        job_have_read(job);
+}
+
+static void job_call(Job *job, const WorkerRequest *request, bool memory, WorkerCallDone done,
+                     WorkerCallProgress progress) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        if (workers_call(engine_workers(job->engine), memory, request, done, progress, job,
+                         &job->call) < 0)
+                job_fail(job, -ENOMEM, &failure);
+}
+
+static void request_name_region(Job *job, WorkerRequest *request) {
+        const DaxRegion *region = job_now(job);
+
+        request->region = job->request.region;
+        request->region_start = region ? region->start : 0;
+        request->region_size = region ? region->size : 0;
+}
+
+/* Reads the region: the devices that matter to this job, or all when those are not known yet. */
+static void job_read(Job *job, bool all) {
+        WorkerRequest request = { .op = WORKER_REGION };
+
+        request_name_region(job, &request);
+        for (size_t i = 0; !all && job->plan && i < job->plan->n_devices; i++) {
+                const PlanDevice *device = &job->plan->devices[i];
+
+                if (device->action == PLAN_KEEP || device->name[0] == '\0')
+                        continue;
+                if (request.n_names == WORKER_REQUEST_NAMES_MAX)
+                        all = true;
+                else
+                        memcpy(request.names[request.n_names++], device->name, DAX_NAME_MAX + 1);
+        }
+        if (!job->plan && job->request.device[0] != '\0')
+                memcpy(request.names[request.n_names++], job->request.device, DAX_NAME_MAX + 1);
+        job->read_all = all;
+        if (all)
+                request.flags |= WORKER_ALL_DEVICES;
+        job_call(job, &request, false, job_read_done, NULL);
+}
+
+/* --- holders ------------------------------------------------------------------------------------ */
+
+static void job_begin(Job *job);
+
+static void job_held_by(Job *job, size_t device, const WorkerAnswer *answer) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r;
+
+        if (job->request.avoids_held && job->n_held < job->plan->now->n_devices) {
+                r = array_grow(&job->held, job->n_held, sizeof(*job->held));
+                if (r >= 0) {
+                        memcpy(job->held[job->n_held++], job->plan->devices[device].name,
+                               DAX_NAME_MAX + 1);
+                        job_plan(job);
+                        return;
+                }
+        } else {
+                r = report_held(job->plan, device, answer, &failure);
+        }
+
+        job_refuse(job, r, &failure);
+}
+
+static void job_holders_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        job->call = NULL;
+        if (error < 0 || answer->result.problem != WORKER_OK) {
+                int r = error < 0 ? report_unreachable(error, &failure) :
+                                    report_read(job->request.region, &answer->result, &failure);
+
+                job_refuse(job, r, &failure);
+        } else if (answer->n_holders > 0) {
+                job_held_by(job, job->asked - 1, answer);
+        } else {
+                job_ask_holders(job);
+        }
+}
+
+/* A device is not taken from who has it open or mapped, unless that was said. */
+static void job_ask_holders(Job *job) {
+        while (!job->request.force && !job->record && job->asked < job->plan->n_devices) {
+                const PlanDevice *device = &job->plan->devices[job->asked++];
+                WorkerRequest request = { .op = WORKER_HOLDERS };
+
+                if (!device->before || device->before->mode != DAX_MODE_DEVDAX ||
+                    !plan_device_is_disrupted(job->plan, job->asked - 1))
+                        continue;
+
+                request_name_region(job, &request);
+                memcpy(request.device, device->name, sizeof(request.device));
+                request.identity = job->identities[job->asked - 1];
+                job_call(job, &request, false, job_holders_done, NULL);
+                return;
+        }
+
+        job_begin(job);
+}
+
+/* --- running ------------------------------------------------------------------------------------ */
+
+static int job_write_record(Job *job) {
+        Record *record;
+        int r;
+
+        if (!job->record) {
+                r = record_new(&record);
+                if (r < 0)
+                        return r;
+                job->record = record;
+                record->id = job->id;
+                record->forward = true;
+                record->resumes = job->request.resumes;
+                record->force = job->request.force;
+                record->operation = strdup(job->request.operation);
+                record->origin = strdup(job_origin_name(job->request.origin));
+                if (!record->operation || !record->origin)
+                        return -ENOMEM;
+                r = record_take_plan(record, job->plan);
+                if (r < 0)
+                        return r;
+                for (size_t i = 0; i < job->plan->n_steps; i++)
+                        if (job->plan->steps[i].op == PLAN_BIND &&
+                            job->plan->steps[i].mode == DAX_MODE_SYSTEM_RAM)
+                                strcpy(record->auto_online,
+                                       engine_machine(job->engine)->auto_online);
+        }
+
+        return record_write(job->record, engine_transactions_dir(job->engine));
+}
+
+static void job_begin(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r = 0;
+
+        if (job->cancelled && !job->record) {
+                job_refuse(job, failure_set(&failure, CONDITION_CANCELLED, "cancelled"), &failure);
+                return;
+        }
+
+        if (!job->record && job->request.planned)
+                r = job->request.planned(job->plan, &failure, job->request.userdata);
+        if (r != 0) {
+                job_refuse(job, r, &failure);
+                return;
+        }
+
+        if (job->plan->n_steps == 0 && !job->record) {
+                job_finish(job, JOB_DONE, NULL);
+                return;
+        }
+
+        r = engine_note_owners(job->engine, job->plan);
+        if (r >= 0)
+                r = job_write_record(job);
+        if (r < 0) {
+                (void)failure_set(&failure, CONDITION_KERNEL,
+                                  "cannot write the transaction's record in /run/daxd (%s); "
+                                  "nothing was changed",
+                                  text_errno(r));
+                if (job_is_going_back(job)) {
+                        job->record->attempts = ATTEMPTS_MAX;
+                        job_fail(job, 0, &failure);
+                } else {
+                        job_refuse(job, 0, &failure);
+                }
+                return;
+        }
+
+        job->stage = JOB_RUNNING;
+        job_next_step(job);
+}
+
+static void job_show_step(Job *job) {
+        free(job->step_name);
+        job->step_name = job->step < job->plan->n_steps ?
+                                 plan_step_describe(job->plan, &job->plan->steps[job->step]) :
+                                 NULL;
+        job->progress = (double)job->step / MAX(job->plan->n_steps, (size_t)1);
+        engine_job_changed(job->engine, job);
+}
+
+static void job_step_progress(uint64_t done, uint64_t total, void *userdata) {
+        Job *job = userdata;
+        double part = total > 0 ? (double)done / (double)total : 0;
+
+        job->progress = ((double)job->step + part) / (double)job->plan->n_steps;
+        engine_job_changed(job->engine, job);
+}
+
+/* The step made a device: from now on it has a name. */
+static int job_step_created(Job *job, const PlanStep *step, const WorkerAnswer *answer) {
+        size_t entry = record_entry(job->record, job->plan, step->device);
+        const DaxDevice *device;
+
+        if (answer->machine.n_regions != 1 || answer->machine.regions[0]->n_devices != 1)
+                return -EBADMSG;
+
+        device = answer->machine.regions[0]->devices[0];
+        plan_set_name(job->plan, step->device, device->name);
+        job->identities[step->device] = device->identity;
+        if (entry != SIZE_MAX) {
+                memcpy(job->record->devices[entry].name, device->name, sizeof(device->name));
+                job->record->devices[entry].identity = device->identity;
+        }
+        job->record->awaited = SIZE_MAX;
+        return 0;
+}
+
+static void job_step_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+        const PlanStep *step = &job->plan->steps[job->step];
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r = 0;
+
+        job->call = NULL;
+        if (error < 0)
+                r = report_unreachable(error, &failure);
+        else if (answer->result.problem != WORKER_OK)
+                r = report_step(job->plan, step, &answer->result, &failure);
+        else if (step->op == PLAN_CREATE)
+                r = job_step_created(job, step, answer);
+        if (error < 0 && job->record->resumes && job->record->forward &&
+            ++job->record->attempts < ATTEMPTS_MAX) {
+                job_settle(job); /* as a new daxd would: a layout goes on */
+                return;
+        }
+        if (r != 0) {
+                job_fail(job, r, &failure);
+                return;
+        }
+
+        if (step->op == PLAN_PUBLISH)
+                job->record->published = true;
+        job->step++;
+        if (job->cancelled && job->record->forward && !job->settles) {
+                (void)failure_set(&failure, CONDITION_CANCELLED, "cancelled after step %zu of %zu",
+                                  job->step, job->plan->n_steps);
+                job_fail(job, 0, &failure);
+                return;
+        }
+
+        job_next_step(job);
+}
+
+static void job_next_step(Job *job) {
+        WorkerRequest request = { .op = WORKER_STEP };
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        const PlanDevice *device;
+        const PlanStep *step;
+        int r;
+
+        job_show_step(job);
+        if (job->step == job->plan->n_steps) {
+                job->stage = JOB_VERIFYING;
+                job_read(job, false);
+                return;
+        }
+
+        r = record_step(job->record, job->plan, job->step);
+        if (r < 0) {
+                job_fail(job, r, &failure);
+                return;
+        }
+
+        step = &job->plan->steps[job->step];
+        device = &job->plan->devices[step->device];
+        request_name_region(job, &request);
+        memcpy(request.device, device->name, sizeof(request.device));
+        request.identity = job->identities[step->device];
+        if (job->request.force || job->record->force)
+                request.flags |= WORKER_FORCE;
+        request.step = step->op;
+        request.mode = step->mode;
+        request.state = step->state;
+        request.value = step->value;
+        request.range = step->range;
+        request.first_block = step->first_block;
+        request.n_blocks = step->n_blocks;
+        if (step->op == PLAN_PUBLISH) {
+                memcpy(request.label, device->after->label, sizeof(request.label));
+                request.access = device->after->access;
+        }
+
+        job_call(job, &request, plan_step_is_memory(job->plan, step), job_step_done,
+                 job_step_progress);
+}
+
+/* --- back --------------------------------------------------------------------------------------- */
+
+static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+
+        job->call = NULL;
+        if (error < 0 || answer->result.problem != WORKER_OK)
+                log_warning("cannot set auto_online_blocks back to %s; see "
+                            "/sys/devices/system/memory/auto_online_blocks",
+                            job->record->auto_online);
+        job->stage = JOB_READING;
+        job_read(job, true);
+}
+
+/* Reads what is and plans from there, after putting auto_online_blocks back in order. */
+static void job_settle(Job *job) {
+        WorkerRequest request = { .op = WORKER_RESTORE_AUTO_ONLINE };
+
+        job->stage = JOB_READING;
+        if (job->record->auto_online[0] == '\0') {
+                job_read(job, true);
+                return;
+        }
+
+        strcpy(request.label, job->record->auto_online);
+        job_call(job, &request, true, job_restore_done, NULL);
+}
+
+static void job_go_back(Job *job) {
+        job->record->forward = false;
+        job_settle(job);
+}
+
+void job_start(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        if (!job->settles) {
+                job->stage = JOB_READING;
+                job_read(job, job->request.whole);
+                return;
+        }
+
+        /* a record of an earlier daxd: a layout goes on, anything else goes back */
+        if (job->record->attempts >= ATTEMPTS_MAX) {
+                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "tried %" PRIu64 " times",
+                                  job->record->attempts);
+                job_give_up(job, &failure);
+                return;
+        }
+        job->record->attempts++;
+        if (!job->record->resumes)
+                job->record->forward = false;
+        job_settle(job);
+}
+
+/* A write that the kernel does not let be interrupted is waited for, and the job says so. */
+static void job_say_it_waits(Job *job) {
+        char *name;
+
+        if (asprintf(&name, "%s (cancelled; the kernel finishes this step first)",
+                     job->step_name ?: "") < 0)
+                return;
+        free(job->step_name);
+        job->step_name = name;
+}
+
+void job_cancel(Job *job) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        const PlanStep *step;
+
+        if (!job_is_cancelable(job))
+                return;
+
+        job->cancelled = true;
+        if (job->stage == JOB_QUEUED) {
+                job_refuse(job,
+                           failure_set(&failure, CONDITION_CANCELLED, "cancelled before it began"),
+                           &failure);
+                return;
+        }
+
+        if (job->stage == JOB_RUNNING && job->call) {
+                step = &job->plan->steps[job->step];
+                if (step->op == PLAN_OFFLINE || step->op == PLAN_WIPE)
+                        worker_call_interrupt(job->call);
+                else
+                        job_say_it_waits(job);
+        }
+        engine_job_changed(job->engine, job);
+}

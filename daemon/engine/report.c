@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Sentences about what a worker could not do. They go to everybody by the Finished signal, so no
+ * physical address may be in them: neither a memory block's number nor a mapping as it was written.
+ */
+
+#include "daemon/engine/report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *advice(const PlanStep *step, int error) {
+        switch (step->op) {
+        case PLAN_OFFLINE:
+                if (error == EBUSY)
+                        return "; its memory is in use: end what uses it, or try again later";
+                break;
+        case PLAN_BIND:
+                if (error == ENODEV)
+                        return "; load the kernel module for this mode (device_dax or kmem)";
+                if (error == EBUSY)
+                        return "; its memory may have leaked until the next reboot";
+                break;
+        case PLAN_CREATE:
+        case PLAN_SIZE:
+        case PLAN_MAPPING:
+                if (error == ENOSPC || error == ENOMEM)
+                        return "; another program may have taken the space: look again";
+                break;
+        case PLAN_RETRACT:
+        case PLAN_UNBIND:
+        case PLAN_DESTROY:
+        case PLAN_ALIGN:
+        case PLAN_MEMMAP:
+        case PLAN_WIPE:
+        case PLAN_ONLINE:
+        case PLAN_PUBLISH:
+        case _PLAN_OP_MAX:
+        case _PLAN_OP_INVALID:
+                break;
+        }
+
+        return "";
+}
+
+/* What was written, where to: without addresses. */
+static char *shown_attribute(const WorkerDone *done) {
+        bool block = strncmp(done->attribute, "memory/memory", strlen("memory/memory")) == 0;
+
+        return block ? strdup("the state of a memory block") :
+                       text_escape(done->attribute, sizeof(done->attribute));
+}
+
+static char *shown_value(const PlanStep *step, const WorkerDone *done) {
+        char *text;
+
+        if (step->op != PLAN_MAPPING)
+                return text_escape(done->value, sizeof(done->value));
+        return asprintf(&text, "offset %llu, %llu bytes", (unsigned long long)step->range.offset,
+                        (unsigned long long)step->range.size) < 0 ?
+                       NULL :
+                       text;
+}
+
+int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, Failure *failure) {
+        _cleanup_free_ char *what = NULL, *attribute = NULL, *value = NULL;
+
+        what = plan_step_describe(plan, step);
+        attribute = shown_attribute(done);
+        value = shown_value(step, done);
+        if (!what || !attribute || !value)
+                return -ENOMEM;
+
+        switch (done->problem) {
+        case WORKER_KERNEL:
+                return failure_set(failure,
+                                   done->error == EOPNOTSUPP ? CONDITION_NOT_SUPPORTED :
+                                                               CONDITION_KERNEL,
+                                   "cannot %s: the kernel refused to write '%s' to %s (%s)%s", what,
+                                   value, attribute, text_errno(done->error),
+                                   advice(step, done->error));
+        case WORKER_NO_EFFECT:
+                return failure_set(failure, CONDITION_KERNEL,
+                                   "cannot %s: the kernel accepted it, but %s reads '%s' "
+                                   "afterwards",
+                                   what, attribute, value);
+        case WORKER_CANCELLED:
+                return failure_set(failure, CONDITION_CANCELLED, "cancelled: %s", what);
+        case WORKER_GONE:
+                return failure_set(failure, CONDITION_NO_SUCH_DEVICE,
+                                   "cannot %s: it is not there any more, or another has its name",
+                                   what);
+        case WORKER_BOUND:
+                return failure_set(failure, CONDITION_BUSY,
+                                   "cannot %s: another program has bound a driver to it meanwhile",
+                                   what);
+        case WORKER_HELD:
+                return failure_set(failure, CONDITION_IN_USE,
+                                   "cannot %s: a process has opened it meanwhile; end it, or use "
+                                   "force",
+                                   what);
+        case WORKER_ONLINE:
+                return failure_set(failure, CONDITION_MEMORY_ONLINE,
+                                   "cannot %s: %s is online, and letting go now would leak its "
+                                   "memory until the next reboot",
+                                   what, attribute);
+        case WORKER_TAINTED:
+                return failure_set(failure, CONDITION_TAINTED,
+                                   "cannot %s: memory there leaked and stays System RAM until the "
+                                   "next reboot",
+                                   what);
+        case WORKER_UNDECIDED:
+                return failure_set(failure, CONDITION_BUSY,
+                                   "cannot %s: another program created a device at the same "
+                                   "moment, and which is which cannot be told (%s); destroy the "
+                                   "empty one and try again",
+                                   what, value);
+        case WORKER_PARTIAL:
+                return failure_set(failure, CONDITION_MEMORY_BLOCK_ALIGN,
+                                   "cannot %s: the kernel took only part of its memory blocks (%s)",
+                                   what, value);
+        case WORKER_READ_ONLY:
+                return failure_set(failure, CONDITION_NOT_SUPPORTED,
+                                   "cannot %s: %s is read-only for daxd-worker; look at the "
+                                   "ReadWritePaths of its unit",
+                                   what, attribute);
+        case WORKER_BAD_REQUEST:
+                return failure_set(failure, CONDITION_KERNEL,
+                                   "cannot %s: daxd-worker refused the request (%s)", what, value);
+        case WORKER_OK:
+        case _WORKER_PROBLEM_MAX:
+                break;
+        }
+
+        return failure_set(failure, CONDITION_KERNEL, "cannot %s", what);
+}
+
+int report_held(const Plan *plan, size_t device, const WorkerAnswer *answer, Failure *failure) {
+        size_t others = answer->n_holders - 1;
+
+        /* who it is stands in GetHolders, which not everybody may ask */
+        return failure_set(failure, CONDITION_IN_USE,
+                           "cannot take %s: %zu process%s it open or mapped; end %s or use force "
+                           "(GetHolders names %s)",
+                           plan->devices[device].name, answer->n_holders,
+                           others > 0 ? "es have" : " has", others > 0 ? "them" : "it",
+                           others > 0 ? "them" : "it");
+}
+
+int report_read(uint32_t region, const WorkerDone *done, Failure *failure) {
+        if (done->problem == WORKER_GONE)
+                return failure_set(failure, CONDITION_NO_SUCH_REGION,
+                                   "cannot read region %u: it is not there any more", region);
+
+        return failure_set(failure, CONDITION_KERNEL, "cannot read region %u: %s (%s)", region,
+                           done->attribute, text_errno(done->error));
+}
+
+int report_unreachable(int error, Failure *failure) {
+        if (error == -ECONNRESET || error == -EPIPE)
+                return failure_set(failure, CONDITION_ROLLED_BACK,
+                                   "daxd-worker died in the middle; look into the journal of "
+                                   "daxd-worker@.service");
+
+        return failure_set(failure, CONDITION_KERNEL,
+                           "cannot reach daxd-worker (%s); is daxd-worker.socket running?",
+                           text_errno(error));
+}
+
+char *report_region(const DaxRegion *region) {
+        char *text = NULL;
+        size_t size = 0;
+        FILE *file;
+
+        file = open_memstream(&text, &size);
+        if (!file)
+                return NULL;
+
+        for (size_t i = 0; i < region->n_devices; i++) {
+                const DaxDevice *device = region->devices[i];
+
+                if (i > 0)
+                        fputs(", ", file);
+                if (device->size == 0)
+                        fprintf(file, "%s empty", device->name);
+                else
+                        fprintf(file, "%s %s %s%s", device->name, text_size(device->size).text,
+                                dax_mode_name(device->mode), device->tainted ? " tainted" : "");
+        }
+
+        if (fclose(file) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
+}

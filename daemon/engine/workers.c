@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/* Connections to daxd-worker, and the calls that wait for one. */
+
+#include "daemon/engine/workers.h"
+
+#include <assert.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#define CONNECTIONS_MAX 4
+#define MEMORY_CONNECTION 0 /* of which the first is for memory work */
+
+typedef struct Connection {
+        Workers *workers;
+        sd_event_source *source;
+        int fd;
+        bool greeted;
+        WorkerCall *call; /* what it does now */
+        WorkerAnswer answer;
+} Connection;
+
+struct WorkerCall {
+        WorkerCall *next;
+        Connection *connection;
+        bool memory;
+        WorkerRequest request;
+        WorkerCallDone done;
+        WorkerCallProgress progress;
+        void *userdata;
+};
+
+struct Workers {
+        sd_event *event;
+        char *socket_path;
+        int lock_fd;
+        uint64_t serial;
+        Connection connections[CONNECTIONS_MAX];
+        WorkerCall *waiting;       /* first in, first out */
+        sd_event_source *dispatch; /* runs waiting calls from the event loop, never from a caller */
+};
+
+static void connection_close(Connection *connection) {
+        connection->source = sd_event_source_disable_unref(connection->source);
+        closep(&connection->fd);
+        connection->fd = -1;
+        connection->greeted = false;
+        worker_answer_deinit(&connection->answer);
+}
+
+static void workers_wake(Workers *workers) {
+        (void)sd_event_source_set_enabled(workers->dispatch, SD_EVENT_ONESHOT);
+}
+
+static void connection_finish(Connection *connection, int error) {
+        WorkerCall *call = TAKE_PTR(connection->call);
+        WorkerAnswer answer = connection->answer;
+
+        connection->answer = (WorkerAnswer){};
+        if (error < 0)
+                connection_close(connection);
+        if (call) {
+                call->done(error, &answer, call->userdata);
+                free(call);
+        }
+        worker_answer_deinit(&answer);
+        workers_wake(connection->workers);
+}
+
+static int connection_send_call(Connection *connection) {
+        WorkerCall *call = connection->call;
+
+        call->request.version = WORKER_PROTOCOL_VERSION;
+        call->request.serial = ++connection->workers->serial;
+        worker_answer_deinit(&connection->answer);
+        connection->answer.serial = call->request.serial;
+        return worker_send_request(connection->fd, &call->request, -1);
+}
+
+static int connection_greeted(Connection *connection) {
+        if (connection->answer.result.problem != WORKER_OK)
+                return connection->answer.result.error > 0 ? -connection->answer.result.error :
+                                                             -EPROTO;
+        connection->greeted = true;
+        return connection->call ? connection_send_call(connection) : 0;
+}
+
+static int connection_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        Connection *connection = userdata;
+
+        for (;;) {
+                WorkerCall *call = connection->call;
+                uint64_t before = connection->answer.progress_done;
+                int r;
+
+                r = worker_receive_message(fd, &connection->answer);
+                if (r == 0)
+                        return 0;
+                if (r < 0) {
+                        connection_finish(connection, r);
+                        return 0;
+                }
+
+                if (!connection->answer.done) {
+                        if (call && call->progress && connection->answer.progress_done != before)
+                                call->progress(connection->answer.progress_done,
+                                               connection->answer.progress_total, call->userdata);
+                        continue;
+                }
+
+                if (!connection->greeted) {
+                        r = connection_greeted(connection);
+                        if (r < 0)
+                                connection_finish(connection, r);
+                } else {
+                        connection_finish(connection, 0);
+                }
+                return 0;
+        }
+}
+
+static int connection_open(Connection *connection) {
+        Workers *workers = connection->workers;
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        WorkerRequest hello = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_HELLO };
+        int r;
+
+        if (strlen(workers->socket_path) >= sizeof(address.sun_path))
+                return -ENAMETOOLONG;
+        strcpy(address.sun_path, workers->socket_path);
+
+        connection->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        if (connection->fd < 0)
+                return -errno;
+        if (connect(connection->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+                return -errno;
+
+        hello.serial = ++workers->serial;
+        connection->answer.serial = hello.serial;
+        r = worker_send_request(connection->fd, &hello, workers->lock_fd);
+        if (r < 0)
+                return r;
+
+        r = sd_event_add_io(workers->event, &connection->source, connection->fd, EPOLLIN,
+                            connection_ready, connection);
+        if (r < 0)
+                return r;
+        /* an answer before anything new: what has happened comes before what may be asked next */
+        return sd_event_source_set_priority(connection->source, SD_EVENT_PRIORITY_NORMAL - 10);
+}
+
+static Connection *workers_free_connection(Workers *workers, bool memory) {
+        size_t first = memory ? MEMORY_CONNECTION : MEMORY_CONNECTION + 1;
+        size_t end = memory ? first + 1 : CONNECTIONS_MAX;
+
+        for (size_t i = first; i < end; i++) {
+                Connection *connection = &workers->connections[i];
+
+                if (!connection->call)
+                        return connection;
+        }
+
+        return NULL;
+}
+
+static void call_start(WorkerCall *call, Connection *connection) {
+        int r;
+
+        call->connection = connection;
+        connection->call = call;
+
+        if (connection->fd < 0)
+                r = connection_open(connection); /* the call follows the greeting */
+        else
+                r = connection->greeted ? connection_send_call(connection) : 0;
+        if (r == -ECONNRESET || r == -EPIPE) {
+                /* it went away while it had nothing to do: a new one knows as much */
+                connection_close(connection);
+                r = connection_open(connection);
+        }
+        if (r < 0)
+                connection_finish(connection, r);
+}
+
+static int workers_dispatch(sd_event_source *source, void *userdata) {
+        Workers *workers = userdata;
+
+        for (WorkerCall **where = &workers->waiting; *where;) {
+                WorkerCall *call = *where;
+                Connection *connection;
+
+                connection = workers_free_connection(workers, call->memory);
+                if (!connection) {
+                        where = &call->next;
+                        continue;
+                }
+
+                *where = call->next;
+                call->next = NULL;
+                call_start(call, connection);
+                where = &workers->waiting; /* a failed start may have queued more */
+        }
+
+        return 0;
+}
+
+/*
+ * The usual case: a worker is there and has nothing to do. Anything else is for the event loop, since
+ * no caller is called back from within its call.
+ */
+static bool call_start_now(Workers *workers, WorkerCall *call) {
+        Connection *connection = workers_free_connection(workers, call->memory);
+
+        if (workers->waiting || !connection || connection->fd < 0 || !connection->greeted)
+                return false;
+
+        connection->call = call;
+        if (connection_send_call(connection) < 0) {
+                connection->call = NULL;
+                return false;
+        }
+
+        call->connection = connection;
+        return true;
+}
+
+int workers_call(Workers *workers, bool memory, const WorkerRequest *request, WorkerCallDone done,
+                 WorkerCallProgress progress, void *userdata, WorkerCall **ret_call) {
+        WorkerCall *call, **end = &workers->waiting;
+
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+
+        *call = (WorkerCall){
+                .memory = memory,
+                .request = *request,
+                .done = done,
+                .progress = progress,
+                .userdata = userdata,
+        };
+        if (ret_call)
+                *ret_call = call;
+        if (call_start_now(workers, call))
+                return 0;
+
+        while (*end)
+                end = &(*end)->next;
+        *end = call;
+        workers_wake(workers);
+        return 0;
+}
+
+void worker_call_interrupt(WorkerCall *call) {
+        WorkerRequest cancel = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_CANCEL };
+
+        /* a call that is not there yet cannot be interrupted; it is too short to matter */
+        if (!call->connection || !call->connection->greeted)
+                return;
+
+        cancel.serial = call->request.serial;
+        (void)worker_send_request(call->connection->fd, &cancel, -1);
+}
+
+int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers) {
+        _cleanup_(workers_freep) Workers *workers = NULL;
+        int r;
+
+        workers = calloc(1, sizeof(*workers));
+        if (!workers)
+                return -ENOMEM;
+
+        workers->event = sd_event_ref(event);
+        workers->lock_fd = lock_fd;
+        for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+                workers->connections[i].workers = workers;
+                workers->connections[i].fd = -1;
+        }
+
+        workers->socket_path = strdup(socket_path);
+        if (!workers->socket_path)
+                return -ENOMEM;
+
+        r = sd_event_add_defer(event, &workers->dispatch, workers_dispatch, workers);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_enabled(workers->dispatch, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+
+        *ret_workers = TAKE_PTR(workers);
+        return 0;
+}
+
+Workers *workers_free(Workers *workers) {
+        if (!workers)
+                return NULL;
+
+        assert(!workers->waiting);
+        for (size_t i = 0; i < CONNECTIONS_MAX; i++) {
+                assert(!workers->connections[i].call);
+                connection_close(&workers->connections[i]);
+        }
+
+        sd_event_source_disable_unref(workers->dispatch);
+        sd_event_unref(workers->event);
+        free(workers->socket_path);
+        free(workers);
+        return NULL;
+}

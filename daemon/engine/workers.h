@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Connections to daxd-worker. One is kept for memory work, since the kernel has one lock for it, and a
+ * few for the rest; calls wait their turn in order. Nothing here blocks. A connection is opened with
+ * the first call that needs it; a worker that goes away ends the call that it had and nothing else.
+ */
+
+#include "daemon/worker/protocol.h"
+
+#include <systemd/sd-event.h>
+
+typedef struct Workers Workers;
+typedef struct WorkerCall WorkerCall;
+
+/*
+ * @error is 0, then @answer is done and says how it went; or a negative errno when the worker could
+ * not be reached (-ECONNREFUSED and its like) or died in the middle (-ECONNRESET): then nobody knows
+ * how far it came. The answer may be emptied by the callee. Called exactly once for each call.
+ */
+typedef void (*WorkerCallDone)(int error, WorkerAnswer *answer, void *userdata);
+typedef void (*WorkerCallProgress)(uint64_t done, uint64_t total, void *userdata);
+
+/* @lock_fd is borrowed, and is handed to every worker. */
+int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers);
+Workers *workers_free(Workers *workers); /* asserts that no call is under way */
+DEFINE_CLEANUP(Workers *, workers_free)
+
+/*
+ * Queues a call. version and serial of @request are filled in here. The call belongs to @workers and
+ * is gone when @done has been called. Returns 0 or -ENOMEM.
+ */
+int workers_call(Workers *workers, bool memory, const WorkerRequest *request, WorkerCallDone done,
+                 WorkerCallProgress progress, void *userdata, WorkerCall **ret_call);
+
+/* Asks the worker to stop inside what it does; the call ends as usual, perhaps with ECANCELED. */
+void worker_call_interrupt(WorkerCall *call);
