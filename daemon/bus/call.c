@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The way of every method call: find its line, read its argument and options, learn who calls, decide,
+ * hand on. No method has a way of its own. The bus is asked for the caller's uid without waiting; the
+ * object is looked up again by name and incarnation when its transaction begins.
+ */
+
+#include "daemon/bus/internal.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+Call *call_free(Call *call) {
+        if (!call)
+                return NULL;
+
+        layout_free(call->layout);
+        options_deinit(&call->options);
+        sd_bus_message_unref(call->message);
+        free(call);
+        return NULL;
+}
+
+int call_reply(Call *call, const char *types, ...) {
+        _cleanup_message_ sd_bus_message *reply = NULL;
+        va_list args;
+        int r;
+
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r >= 0 && types) {
+                va_start(args, types);
+                r = sd_bus_message_appendv(reply, types, args);
+                va_end(args);
+        }
+        if (r >= 0)
+                r = sd_bus_send(NULL, reply, NULL);
+        call_free(call);
+        return r < 0 ? r : 0;
+}
+
+void call_reply_failure(Call *call, const Failure *failure) {
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        bus_error_set(&error, failure);
+        (void)sd_bus_reply_method_error(call->message, &error);
+        sd_bus_error_free(&error);
+        call_free(call);
+}
+
+static const Method *find_method(const char *interface, const char *member) {
+        static const struct {
+                const char *interface;
+                const Method *methods;
+        } tables[] = {
+                { BUS_MANAGER, manager_methods }, { BUS_REGION, region_methods },
+                { BUS_DEVICE, device_methods },   { BUS_LAYOUT, layout_methods },
+                { BUS_JOB, job_methods },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(tables); i++)
+                if (strcmp(tables[i].interface, interface) == 0)
+                        for (const Method *m = tables[i].methods; m->member; m++)
+                                if (strcmp(m->member, member) == 0)
+                                        return m;
+
+        return NULL;
+}
+
+static int call_read(Call *call, Failure *failure) {
+        sd_bus_message *message = call->message;
+        uint32_t id;
+        int r = 0;
+
+        switch (call->method->argument) {
+        case 's':
+                r = sd_bus_message_read(message, "s", &call->string);
+                break;
+        case 't':
+                r = sd_bus_message_read(message, "t", &call->number);
+                break;
+        case 'u':
+                r = sd_bus_message_read(message, "u", &id);
+                call->number = id;
+                break;
+        default:
+                break;
+        }
+        if (r >= 0)
+                r = options_read(message, *call->method->options, &call->options, failure);
+        if (r == 0 && call->method->takes_layout)
+                r = layout_parse("", NULL, call->string, strlen(call->string), &call->layout,
+                                 failure);
+        return r;
+}
+
+/* Notes which object is called, so that it is found again, or found to be another. */
+static int call_find_object(Call *call, Failure *failure) {
+        const char *path = sd_bus_message_get_path(call->message);
+        const char *interface = call->method->interface;
+
+        if (strcmp(interface, BUS_REGION) == 0) {
+                const DaxRegion *region = bus_region_at(call->bus, path);
+
+                if (!region)
+                        return failure_set(failure, CONDITION_NO_SUCH_REGION,
+                                           "this region is not there any more");
+                call->region = region->id;
+        } else if (strcmp(interface, BUS_DEVICE) == 0) {
+                DaxRegion *region;
+                const DaxDevice *device = bus_device_at(call->bus, path, &region);
+
+                if (!device || (options_have(&call->options, OPTION_INCARNATION) &&
+                                call->options.incarnation != device->incarnation))
+                        return failure_set(failure, CONDITION_NO_SUCH_DEVICE,
+                                           "the device that is meant is not there any more%s%s",
+                                           device ? "; its name means another one now: " : "",
+                                           device ? device->name : "");
+                call->region = region->id;
+                call->incarnation = device->incarnation;
+                memcpy(call->device, device->name, sizeof(call->device));
+        } else if (strcmp(interface, BUS_JOB) == 0) {
+                const Job *job = bus_job_at(call->bus, path);
+
+                call->job = job ? job->id : 0;
+        }
+
+        return 0;
+}
+
+static unsigned call_weights(const Call *call) {
+        const Options *options = &call->options;
+        const DaxDevice *device = NULL;
+        unsigned weights = 0;
+        uint64_t size = options->size;
+
+        if (call->device[0] != '\0')
+                device = dax_machine_find_device(engine_machine(call->bus->engine), call->device,
+                                                 NULL);
+        if (options->force)
+                weights |= WEIGHT_FORCE;
+        if (options_have(options, OPTION_WIPE) && !options->wipe)
+                weights |= WEIGHT_NO_WIPE;
+        if (call->method->argument == 't')
+                size = call->number;
+        else if (!options_have(options, OPTION_SIZE))
+                size = device ? device->size : 0;
+        if (options->ranges.count > 0)
+                weights |= WEIGHT_RESHAPES | WEIGHT_SHRINKS;
+        if (device && size > device->size)
+                weights |= WEIGHT_GROWS;
+        if (device && size < device->size)
+                weights |= WEIGHT_SHRINKS;
+        if (options->present &
+            (OPTION(MODE) | OPTION(ALIGN) | OPTION(MEMMAP_ON_MEMORY) | OPTION(ONLINE)))
+                weights |= WEIGHT_RESHAPES;
+        if ((device && device->mode == DAX_MODE_SYSTEM_RAM) ||
+            (options_have(options, OPTION_MODE) && options->mode == DAX_MODE_SYSTEM_RAM) ||
+            (call->string && strcmp(call->string, dax_mode_name(DAX_MODE_SYSTEM_RAM)) == 0))
+                weights |= WEIGHT_MEMORY;
+        if (call->layout &&
+            (call->layout->region.keys & (LAYOUT_REGION_START | LAYOUT_REGION_CXL_SERIALS)))
+                weights |= WEIGHT_ADDRESSES;
+        if (call->job != 0) {
+                const Job *job = engine_find_job(call->bus->engine, call->job);
+
+                if (job && job->request.uid != call->uid)
+                        weights |= WEIGHT_ANOTHERS_JOB;
+        }
+
+        return weights;
+}
+
+static void call_fail(Call *call, int r, Failure *failure) {
+        if (r < 0 && !failure->message)
+                (void)failure_set(failure,
+                                  r == -EBADMSG || r == -ENXIO ? CONDITION_INVALID_ARGS :
+                                                                 CONDITION_KERNEL,
+                                  "cannot carry out %s: %s", call->method->member, text_errno(r));
+        call_reply_failure(call, failure);
+}
+
+static void call_run(Call *call) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        const Method *method = call->method;
+        int r;
+
+        r = call_find_object(call, &failure);
+        if (r == 0)
+                r = authorize(call->uid,
+                              authorize_actions(method->interface, method->member,
+                                                call_weights(call)),
+                              method->member, &failure);
+        if (r == 0)
+                r = method->handler(call, &failure);
+        if (r != 0)
+                call_fail(call, r, &failure);
+}
+
+static int call_uid_known(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Call *call = userdata;
+        uint32_t uid;
+
+        if (sd_bus_message_is_method_error(reply, NULL) ||
+            sd_bus_message_read(reply, "u", &uid) < 0) {
+                call_free(call); /* the caller is gone: nobody to answer */
+                return 0;
+        }
+
+        call->uid = uid;
+        senders_add(&call->bus->senders, sd_bus_message_get_sender(call->message), uid);
+        call_run(call);
+        return 0;
+}
+
+static int call_ask_uid(Call *call) {
+        return sd_bus_call_method_async(call->bus->bus, NULL, "org.freedesktop.DBus",
+                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                        "GetConnectionUnixUser", call_uid_known, call, "s",
+                                        sd_bus_message_get_sender(call->message));
+}
+
+int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        sd_bus_slot *slot = sd_bus_get_current_slot(sd_bus_message_get_bus(message));
+        const char *sender = sd_bus_message_get_sender(message);
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        Call *call;
+        int r;
+
+        call = calloc(1, sizeof(*call));
+        if (!call)
+                return -ENOMEM;
+        call->bus = sd_bus_slot_get_userdata(slot);
+        call->message = sd_bus_message_ref(message);
+        call->method = find_method(sd_bus_message_get_interface(message),
+                                   sd_bus_message_get_member(message));
+        if (!call->method || !sender) {
+                call_free(call);
+                return sd_bus_error_set(error, SD_BUS_ERROR_ACCESS_DENIED, "not to be called");
+        }
+
+        r = call_read(call, &failure);
+        if (r != 0) {
+                call_fail(call, r, &failure);
+                return 1;
+        }
+
+        if (senders_find(&call->bus->senders, sender, &call->uid)) {
+                call_run(call);
+                return 1;
+        }
+
+        r = call_ask_uid(call);
+        if (r < 0)
+                call_free(call);
+        return r < 0 ? r : 1;
+}
+
+int call_make_request(const Call *call, const char *operation, JobRequest *ret_request) {
+        JobRequest request = {
+                .operation = operation,
+                .region = call->region,
+                .origin = JOB_ORIGIN_BUS,
+                .uid = call->uid,
+                .force = call->options.force,
+        };
+
+        memcpy(request.device, call->device, sizeof(request.device));
+        request.sender = strdup(sd_bus_message_get_sender(call->message));
+        request.tag = strdup(call->options.tag ?: "");
+        if (!request.sender || !request.tag) {
+                job_request_deinit(&request);
+                return -ENOMEM;
+        }
+
+        *ret_request = request;
+        return 0;
+}

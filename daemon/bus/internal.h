@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What the files of this room share. */
+
+#include "daemon/bus/authorize.h"
+#include "daemon/bus/bus.h"
+#include "daemon/bus/options.h"
+
+#include <systemd/sd-bus.h>
+
+#define BUS_PATH "/org/daxd1"
+#define BUS_MANAGER "org.daxd1.Manager"
+#define BUS_REGION "org.daxd1.Region"
+#define BUS_DEVICE "org.daxd1.Device"
+#define BUS_LAYOUT "org.daxd1.Layout"
+#define BUS_JOB "org.daxd1.Job"
+
+#define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
+
+struct Bus {
+        sd_event *event;
+        Engine *engine;
+        Keeper *keeper;
+        sd_bus *bus; /* NULL between two connections */
+        sd_event_source *reconnect;
+        Senders senders;
+        char **layouts; /* paths of the layout objects that were announced */
+        size_t n_layouts;
+        uint64_t job_shown; /* µs, CLOCK_MONOTONIC: when a job's progress was emitted last */
+};
+
+typedef struct Method Method;
+
+/* One method call on its way to its reply. */
+typedef struct Call {
+        Bus *bus;
+        sd_bus_message *message;
+        const Method *method;
+        uid_t uid;
+        const char *string; /* the argument, when it is one (borrowed from the message) */
+        uint64_t number;
+        uint32_t region; /* of the object that is called */
+        char device[DAX_NAME_MAX + 1];
+        uint64_t incarnation;
+        uint64_t job;
+        Layout *layout; /* that the argument is, when the method takes one */
+        Options options;
+} Call;
+
+/*
+ * Returns 0 when the reply is sent or will be (the call is then another's), a Condition with its
+ * sentence, or a negative errno.
+ */
+typedef int (*MethodHandler)(Call *call, Failure *failure);
+
+struct Method {
+        const char *interface, *member;
+        char argument; /* s, t, u, or 0 for none */
+        const OptionSpec *options;
+        MethodHandler handler;
+        bool takes_layout; /* its argument is one */
+};
+
+Call *call_free(Call *call);
+DEFINE_CLEANUP(Call *, call_free)
+/* Each sends the reply and frees the call. */
+int call_reply(Call *call, const char *types, ...);
+void call_reply_failure(Call *call, const Failure *failure);
+/* The handler of every method in every vtable: parse, authorize, then the method's own handler. */
+int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error);
+
+extern const Method manager_methods[], region_methods[], device_methods[], layout_methods[],
+        job_methods[];
+extern const sd_bus_vtable manager_vtable[], region_vtable[], device_vtable[], layout_vtable[],
+        job_vtable[];
+
+/* Paths of objects; all freed by the caller, NULL when out of memory. */
+char *path_of_region(uint32_t id);
+char *path_of_device(const char *name);
+char *path_of_layout(const char *name);
+char *path_of_job(uint64_t id);
+
+const DaxRegion *bus_region_at(const Bus *bus, const char *path);
+DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region);
+const KeptLayout *bus_layout_at(const Bus *bus, const char *path);
+Job *bus_job_at(const Bus *bus, const char *path);
+
+/* Turns @failure into a D-Bus error. The one place that knows their names. */
+int bus_error_set(sd_bus_error *error, const Failure *failure);
+
+/* Tells the bus what differs between two pictures of a region. */
+void bus_emit_region(Bus *bus, const DaxRegion *before, const DaxRegion *after);
+void bus_emit_region_state(Bus *bus, const DaxRegion *region);
+void bus_emit_layouts(Bus *bus);
+bool bus_is_ready(const Bus *bus);
+
+/* The text that Describe returns. 0 or -ENOMEM. */
+int bus_describe(const Bus *bus, bool addresses, char **ret_text);
+
+/* Fills what every job of a bus call has in common. 0 or -ENOMEM. */
+int call_make_request(const Call *call, const char *operation, JobRequest *ret_request);

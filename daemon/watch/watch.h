@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* What udev tells of dax devices and memory blocks. It hands on and decides nothing. */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <systemd/sd-event.h>
+
+typedef struct Watch Watch;
+
+/* A dax device (@device) or, when that is NULL, a memory block. */
+typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool removed,
+                             void *userdata);
+
+int watch_new(sd_event *event, WatchHandler handler, void *userdata, Watch **ret_watch);
+Watch *watch_free(Watch *watch);
