@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What daxd costs: the time of a layout and of calls against the bare writes to sysfs, its memory, and
+what it does while nothing is to be done. No test: it prints figures, which mean something only
+against each other.
+
+Needs dax_hmem.region_idle=Y, bench-floor and bench-client in /usr/local/bin, a first region of at
+least 512 MiB, and time: DAXD_COUNT devices (256), DAXD_ROUNDS rounds (2), DAXD_IDLE seconds (60).
+"""
+
+from truth import *
+
+COUNT = int(os.environ.get("DAXD_COUNT", "256"))
+ROUNDS = int(os.environ.get("DAXD_ROUNDS", "2"))
+IDLE = int(os.environ.get("DAXD_IDLE", "60"))
+BY_DAXCTL = min(COUNT, 32)
+SIZE = 2 * MIB
+REGION_ID = region_at(REGIONS[0])
+FOLDER = os.path.dirname(os.path.realpath(device(f"dax{REGION_ID}.0")))
+LAYOUT_FILE = "/run/bench.json"
+
+
+def microseconds(*command):
+    return int(run(*command, timeout=900))
+
+
+def floor(change):
+    """Without daxd: it would take its share of the processors for the events."""
+    run("systemctl", "stop", "daxd.service")
+    run("systemctl", "mask", "--runtime", "daxd.service")
+    settle()
+    spent = microseconds("bench-floor", FOLDER, "make", COUNT, SIZE, *(["change"] if change else []))
+    settle()
+    return spent
+
+
+def by_layout():
+    return microseconds("bench-client", "apply", LAYOUT_FILE)
+
+
+def by_calls(label):
+    return microseconds("bench-client", "create", object_path("region", REGION_ID), COUNT, SIZE,
+                        *([label] if label else []))
+
+
+def by_daxctl():
+    start = time.monotonic()
+    for _ in range(BY_DAXCTL):
+        run("daxctl", "create-device", "-r", REGION_ID, "-s", SIZE)
+    return int((time.monotonic() - start) * 1e6 * COUNT / BY_DAXCTL)
+
+
+WAYS = {"floor": lambda: floor(False),
+        "floor with change": lambda: floor(True),
+        "one ApplyLayout": by_layout,
+        "CreateDevice calls": lambda: by_calls(""),
+        "CreateDevice calls, labelled": lambda: by_calls("b"),
+        "daxctl create-device": by_daxctl}
+AGAINST = {"one ApplyLayout": "floor with change", "CreateDevice calls": "floor",
+           "CreateDevice calls, labelled": "floor with change", "daxctl create-device": "floor"}
+
+
+def begin_clean():
+    """An empty region, udev done, and daxd knows it."""
+    spent = microseconds("bench-floor", FOLDER, "destroy")
+    settle()
+    run("systemctl", "unmask", "--runtime", "daxd.service")
+    run("systemctl", "start", "daxd.service")
+    ask(ROOT, "Refresh")
+    await_daxd()
+    equal(members(REGION_ID), [f"dax{REGION_ID}.0"], "devices of the region")
+    return spent
+
+
+def status(pid):
+    """The figures of /proc/PID/status."""
+    return {key: int(value.split()[0]) for key, _, value in
+            (line.partition(":") for line in read(f"/proc/{pid}/status").splitlines())
+            if value.split() and value.split()[0].isdigit()}
+
+
+def processes():
+    return [("daxd", pid) for pid in daxd_pids()] + \
+           [("daxd-worker", pid) for pid in daxd_pids("daxd-worker")]
+
+
+def row(*cells):
+    say("".join(f"{cell:>{width}}" for cell, width in zip(cells, (30, 12, 12, 12, 12))))
+
+
+figures = {"seconds": {way: [] for way in WAYS}}
+
+
+def measure_time():
+    with open(LAYOUT_FILE, "w") as file:
+        file.write(layout(REGIONS[0], *({"name": f"b{i:03}", "size": SIZE, "wipe": False}
+                                        for i in range(COUNT))))
+    for number in range(ROUNDS):
+        order = list(WAYS)
+        for way in order if number % 2 == 0 else reversed(order):
+            begin_clean()
+            figures["seconds"][way].append(WAYS[way]() / 1e6)
+            made = [name for name in members(REGION_ID) if driver(name) == "device_dax"]
+            wanted = BY_DAXCTL if way.startswith("daxctl") else COUNT
+            equal(len(made), wanted, f"devices made: {way}")
+            say(f"round {number + 1}: {way}: {figures['seconds'][way][-1]:.2f} s")
+    row(f"{COUNT} devices", "best, s", "per device", "ratio", "worst ratio")
+    for way, seconds in figures["seconds"].items():
+        base = figures["seconds"].get(AGAINST.get(way), seconds)
+        row(way, f"{min(seconds):.2f}", f"{min(seconds) / COUNT * 1000:.1f} ms",
+            f"{min(seconds) / min(base):.2f}", f"{max(s / b for s, b in zip(seconds, base)):.2f}")
+
+
+def measure_memory():
+    begin_clean()
+    by_layout()
+    settle()
+    await_daxd()
+    row(f"with {COUNT} devices, KiB", "VmRSS", "RssAnon", "RssFile", "VmHWM")
+    figures["memory"] = []
+    for name, pid in processes():
+        numbers = status(pid)
+        figures["memory"].append((name, numbers))
+        row(f"{name} {pid}", *(numbers[key] for key in ("VmRSS", "RssAnon", "RssFile", "VmHWM")))
+
+
+def measure_idleness():
+    watchdog = run("systemctl", "show", "-P", "WatchdogUSec", "daxd.service").strip()
+    keys = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
+    before = {pid: status(pid) for _, pid in processes()}
+    time.sleep(IDLE)
+    row(f"switches in {IDLE} s idle", "voluntary", "forced")
+    figures["switches"] = []
+    for name, pid in processes():
+        switches = [status(pid)[key] - before[pid][key] for key in keys]
+        figures["switches"].append((name, *switches))
+        row(f"{name} {pid}", *switches)
+    say(f"watchdog: {watchdog}")
+
+
+check("time", measure_time)
+check("memory", measure_memory)
+check("idleness", measure_idleness)
+check("end", begin_clean)
+with open(f"{RESULTS}/bench.json", "w") as file:
+    json.dump(figures, file, indent=1)
+main()

@@ -1,0 +1,348 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""No leak, no device taken from its holder, no one's memory to another, no right to strangers.
+
+Needs dax_hmem.region_idle=Y.
+"""
+
+from truth import *
+
+FIRST, SECOND = REGIONS[:2]
+SECRET = b"the secret of the last owner"
+
+
+def pattern_in(name):
+    """Where the secret is found in a device's memory, read as its next owner would."""
+    mode = get(dev(name), DEVICE, "Mode")
+    if mode != "devdax":
+        ask(dev(name), "SetMode", "devdax", wipe=False, force=True)
+    with Node(name) as node:
+        return node.find(SECRET)
+
+
+def leave_secret(name):
+    with Node(name) as node:
+        node.fill(SECRET)
+
+
+def leave_secret_in_system_ram():
+    """As a process on the memory of a system-ram device: the movable zone is used up first."""
+    memory = mmap.mmap(-1, BLOCK, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    chunk = (SECRET * (MIB // len(SECRET) + 1))[:MIB]
+    for at in range(0, BLOCK, MIB):
+        memory[at:at + MIB] = chunk
+    memory.close()
+
+
+# --- the leak until reboot
+
+
+@clean_test
+def online_memory_is_not_leaked():
+    name = create(FIRST, 2 * BLOCK, mode="system-ram", label="ram")
+    leaves = {"SetMode": ("devdax",), "Destroy": (), "Resize": (BLOCK,)}
+    for method, args in leaves.items():
+        with Unchanged():
+            error = refused("MemoryOnline", ask, dev(name), method, *args)
+            require("force" in error.message and name in error.message, error.message)
+    with Unchanged():
+        refused("MemoryOnline", ask, dev(name), "Reconfigure", mode="none", size=BLOCK)
+    ask(dev(name), "Resize", BLOCK, force=True)
+    equal((device_size(name), driver(name)), (BLOCK, "kmem"), "size and driver after shrinking")
+    equal([b.state for b in memory_blocks(*FIRST)], ["online"], "blocks after shrinking")
+    ask(dev(name), "SetMode", "devdax", force=True)
+    equal((driver(name), memory_blocks(*FIRST)), ("device_dax", []), "driver and blocks")
+    ask(dev(name), "SetMode", "system-ram")
+    ask(dev(name), "Destroy", force=True)
+    equal(memory_blocks(*FIRST), [], "blocks after Destroy")
+    agree()
+    require_sound()
+
+
+# --- holders
+
+
+@clean_test
+def device_in_use_is_taken_by_force_only():
+    name = create(FIRST, 4 * MIB, label="held")
+    takes = {"Destroy": (), "SetMode": ("none",), "Resize": (2 * MIB,)}
+    for mapped in (True, False):
+        node = Node(name)
+        if mapped:
+            os.close(node.fd)
+        else:
+            node.map.close()
+        with Unchanged():
+            for method, args in takes.items():
+                error = refused("InUse", ask, dev(name), method, *args)
+                require("GetHolders" in error.message and "force" in error.message, error.message)
+                # who it is, is not for everybody who hears of the job's end
+                require(str(os.getpid()) not in error.message, error.message)
+        equal(ask(dev(name), "GetHolders"), [[os.getpid(), "python3"]], "GetHolders")
+        if mapped:
+            node.map.close()
+        else:
+            os.close(node.fd)
+    with Node(name):
+        ask(dev(name), "SetMode", "none", force=True)
+        equal(driver(name), None, "driver after SetMode with force")
+    ask(dev(name), "Destroy")
+
+
+@clean_test
+def layouts_do_not_take_what_is_in_use():
+    name = create(FIRST, 4 * MIB, label="held")
+    stays = create(FIRST, 4 * MIB)
+    with Node(stays):
+        plan = apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"))
+        equal([entry["action"] for entry in plan["devices"] if entry["name"] == stays], ["keep"],
+              "action for the device that is in use")
+    apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"))
+    equal([p["Name"] for p in agree().values() if p["Region"] == reg(FIRST)], [name], "devices")
+
+
+# --- one owner's memory
+
+
+@clean_test
+def secret_does_not_pass_to_another_label():
+    name = create(FIRST, 8 * MIB, label="a")
+    place = device_ranges(name)
+    leave_secret(name)
+    ask(dev(name), "Destroy")
+    name = create(FIRST, 8 * MIB, label="b")
+    equal(device_ranges(name), place, "ranges of the next device")
+    equal(pattern_in(name), -1, "where b finds the secret of a")
+    # A new label for the same device is not a new owner: naming it must not cost what is in it.
+    leave_secret(name)
+    ask(dev(name), "SetLabel", "c")
+    equal(pattern_in(name), 0, "where c finds its own memory")
+
+
+@clean_test
+def same_label_on_the_same_memory_keeps_it():
+    name = create(FIRST, 8 * MIB, label="a")
+    place = [[0, 8 * MIB]]
+    leave_secret(name)
+    ask(dev(name), "Destroy")
+    name = create(FIRST, 8 * MIB, label="a", ranges=place)
+    equal(pattern_in(name), 0, "where a finds its own")
+    ask(dev(name), "Destroy")
+    name = create(FIRST, 8 * MIB, label="a", ranges=place, wipe=True)
+    equal(pattern_in(name), -1, "where a finds it after wipe")
+    leave_secret(name)
+    ask(dev(name), "Destroy")
+    name = create(FIRST, 8 * MIB, label="b", ranges=place, wipe=False)
+    equal(pattern_in(name), 0, "where b finds it with wipe=false")
+
+
+@clean_test
+def secret_does_not_pass_from_system_ram():
+    name = create(FIRST, BLOCK, mode="system-ram", label="ram")
+    leave_secret_in_system_ram()
+    # The label stays: but it was the memory of all processes.
+    ask(dev(name), "SetMode", "devdax", force=True)
+    equal(pattern_in(name), -1, "where the device in devdax mode finds the secret")
+    ask(dev(name), "SetMode", "system-ram")
+    leave_secret_in_system_ram()
+    ask(dev(name), "Destroy", force=True)
+    name = create(FIRST, BLOCK, label="next")
+    equal(pattern_in(name), -1, "where the next device finds the secret")
+
+
+@clean_test
+def secret_does_not_pass_by_shrinking_and_growing():
+    name = create(FIRST, 16 * MIB, label="giver")
+    leave_secret(name)
+    ask(dev(name), "Resize", 4 * MIB)
+    with Node(name) as node:
+        equal(node.find(SECRET), 0, "where the giver finds its own")
+    taker = create(FIRST, 4 * MIB, label="taker")
+    equal(pattern_in(taker), -1, "where the taker finds it")
+    ask(dev(taker), "Resize", 12 * MIB)
+    equal(pattern_in(taker), -1, "where the taker finds it after growing")
+
+
+@clean_test
+def secret_does_not_pass_through_a_layout():
+    name = create(FIRST, 8 * MIB, label="old")
+    leave_secret(name)
+    ask(dev(name), "Destroy")
+    apply(layout(FIRST, {"name": "new", "size": "8M", "access": {"group": "alice", "mode": "0660"}}))
+    settle()
+    equal(device_ranges(name), [Extent(FIRST.start, 8 * MIB)], "ranges of new")
+    found = as_alice("grep", "-c", SECRET.decode(), "/dev/dax/by-name/new")
+    with Node(name) as node:
+        equal(node.find(SECRET), -1, "where new finds the secret")
+    say(f"grep: {found.returncode} {found.stderr}")
+
+
+# --- names and access follow the memory
+
+
+@clean_test
+def label_and_access_follow_the_memory_and_not_the_name():
+    apply(layout(FIRST, {"name": "base", "size": "2M"},
+                 {"name": "cache", "size": "8M", "access": {"group": "alice", "mode": "0660"}}))
+    name = name_of(ask(ROOT, "GetDevice", "cache"))
+    link = "/dev/dax/by-name/cache"
+    settle()
+    equal(os.path.realpath(link), f"/dev/{name}", "the link")
+    equal(os.stat(f"/dev/{name}").st_gid, 1000, "group of the node")
+    # What daxctl destroy-device and create-device do, with other memory under the same name.
+    write(f"{BUS}/drivers/device_dax/unbind", name)
+    write(device(name, "size"), 0)
+    write(dax_region(f"dax{region_at(FIRST)}.0", "delete"), name)
+    write(dax_region(f"dax{region_at(FIRST)}.0", "create"), 1)
+    require(name in devices(), f"the kernel did not use the name {name} again")
+    write(device(name, "mapping"), f"{FIRST.start + 64 * MIB:x}-{FIRST.start + 72 * MIB - 1:x}")
+    write(f"{BUS}/drivers/device_dax/bind", name)
+    run("udevadm", "trigger", "--action=change", "--subsystem-match=dax")
+    settle()
+    require(not os.path.lexists(link), f"{link} leads to {os.path.realpath(link)}")
+    status = os.stat(f"/dev/{name}")
+    equal((status.st_mode & 0o777, status.st_gid), (0o600, 0), "mode and group of the foreign node")
+    equal(unit_state("dev-dax-by\\x2dname-cache.device"), "inactive", "the device unit")
+    wait_until(lambda: get(dev(name), DEVICE, "Label") == "", 10, "the label to be gone")
+    agree()
+    ask(ROOT, "Refresh")
+
+
+# --- strangers
+
+
+def all_methods():
+    """(path, interface, method, signature) of all that daxd serves, by introspection."""
+    for path in [ROOT, *managed_objects()]:
+        xml = call(path, "org.freedesktop.DBus.Introspectable", "Introspect")
+        for interface in re.findall(r'<interface name="(org\.daxd1[^"]*)">(.*?)</interface>', xml,
+                                    re.S):
+            for method in re.findall(r'<method name="(\w+)"(?:/>|>(.*?)</method>)', interface[1],
+                                     re.S):
+                types = re.findall(r'<arg (?=[^>]*direction="in")[^>]*type="([^"]*)"', method[1])
+                yield path, interface[0], method[0], "".join(types)
+
+
+# For whoever asks: they only read, and show no address.
+OPEN = ("Describe", "Refresh", "PlanLayout", "GetDevice", "GetRegion")
+VALUES = {"CreateDevice": (2 * MIB,), "Resize": (2 * MIB,), "SetMode": ("none",),
+          "OnlineMemory": ("movable",), "SetLabel": ("stolen",), "RemoveLayout": ("main",)}
+
+
+def values_for(method, signature, text):
+    if method in VALUES:
+        return (*VALUES[method], {})
+    kinds = {"s": text, "u": 0, "t": 2 * MIB, "b": True, "a{sv}": {}}
+    return tuple(kinds[kind] for kind in single_types(signature))
+
+
+@clean_test
+def stranger_is_refused_on_every_method():
+    create(FIRST, 4 * MIB, label="mine")
+    create(FIRST, BLOCK, mode="system-ram", label="ram")
+    text = layout(FIRST, {"name": "stolen", "size": "2M"}, prune="idle")
+    apply(layout(SECOND, {"name": "other", "size": "2M"}))
+    refusals = 0
+    with Unchanged():
+        writes = Writes()
+        for path, interface, method, signature in list(all_methods()):
+            if method in OPEN:
+                continue
+            try:
+                call(path, interface, method, signature, *values_for(method, signature, text),
+                     user="alice")
+            except DBusError as error:
+                require(error.name in DENIED, f"{path} {method}: {error}")
+                refusals += 1
+            else:
+                fail(f"alice was not refused {method} of {path}")
+        equal(writes.seen(), [], "files written")
+    require(refusals >= 30, f"only {refusals} methods were found")
+    say(f"{refusals} refusals")
+
+
+@test
+def stranger_sets_no_property():
+    with Unchanged():
+        for path, interfaces in managed_objects().items():
+            for interface, properties in interfaces.items():
+                for name, value in list(properties.items())[:2]:
+                    kind = guess(value) if isinstance(value, (bool, int, str)) else "s"
+                    result = as_alice("busctl", "set-property", DAXD, path, interface, name, kind,
+                                      str(value).lower() or "x")
+                    require(result.returncode, f"alice set {name} of {path}")
+        for name, value in {"LogLevel": "debug", "LogTarget": "console"}.items():
+            result = as_alice("busctl", "set-property", DAXD, "/org/freedesktop/LogControl1",
+                              "org.freedesktop.LogControl1", name, "s", value)
+            require(result.returncode, f"alice set {name}")
+
+
+def addresses():
+    """What nobody but root may read, as a regular expression: starts of regions and devices, and the
+    numbers of memory blocks, which are addresses as well."""
+    starts = {extent.start for extent in REGIONS}
+    starts |= {r.start for name in devices() for r in device_ranges(name)}
+    words = [word for start in starts for word in (str(start), f"{start:x}")]
+    words += [f"memory{start // BLOCK}" for start in starts]
+    return re.compile(r"(?<![0-9a-f])(?:0x)?0*(?:" + "|".join(words) + r")(?![0-9a-f])", re.I)
+
+
+@test
+def stranger_sees_no_address():
+    secret = addresses()
+    require(secret.search(json.dumps(ask(ROOT, "Describe"))), "root is shown no address: no test")
+    text = layout(FIRST, {"name": "x", "size": "rest"}).replace(hex(FIRST.start), "0x900000000")
+    by_kind = json.dumps({"version": 1, "region": {"size": FIRST.size}, "prune": "idle",
+                          "devices": [{"name": "x", "size": "256M", "mode": "system-ram"}]})
+    seen = [json.dumps(managed_objects(user="alice")), ask(ROOT, "Describe", user="alice")]
+    for ask_alice in (lambda: ask(ROOT, "PlanLayout", by_kind, user="alice"),
+                      lambda: ask(ROOT, "PlanLayout", text, user="alice"),
+                      lambda: ask(reg(FIRST), "GetResource", user="alice"),
+                      lambda: ask(dev("mine"), "Destroy", user="alice")):
+        try:
+            seen.append(str(ask_alice()))
+        except DBusError as error:
+            seen.append(str(error))
+    with Signals() as signals:
+        name = create(SECOND, BLOCK, mode="system-ram", tag="seen")
+        ask(dev(name), "SetMode", "devdax", force=True, tag="seen-too")
+        refused("MemoryOnline", ask, ask(ROOT, "GetDevice", "ram"), "Destroy")
+        signals.wait("Finished", path=job_of(signals, "seen-too"))
+        seen.append(json.dumps(signals.seen))
+    as_seen = as_alice("journalctl", "-b", "-u", "daxd.service").stdout
+    for what in [*seen, as_seen]:
+        found = secret.search(what)
+        if found:
+            around = what[max(0, found.start() - 60):found.end() + 20]
+            fail(f"alice is shown {found[0]}: …{around}…")
+
+
+@clean_test
+def leak_of_a_foreign_agent_is_seen_and_kept_out_of():
+    name = create(SECOND, BLOCK, mode="system-ram")
+    place = device_ranges(name)[0]
+    write(f"{BUS}/drivers/kmem/unbind", name)
+    equal(leaked(), [block.name for block in memory_blocks(*place)], "leaked blocks")
+    wait_until(lambda: get(dev(name), DEVICE, "Tainted"), 10, "Tainted")
+    state = kernel_state()
+    for method, args in {"SetMode": ("devdax",), "Destroy": (), "Resize": (2 * BLOCK,)}.items():
+        error = refused("Tainted", ask, dev(name), method, *args, force=True)
+        require("reboot" in error.message, error.message)
+    equal(difference(state, kernel_state()), {}, "what changed")
+    # Though the kernel would hand the memory out again.
+    write(device(name, "size"), 0)
+    ask(ROOT, "Refresh")
+    other = create(SECOND, 0, all=True)
+    require(all(start + size <= place.start or start >= place.start + place.size
+                for start, size in device_ranges(other)), f"{other} has leaked memory")
+    ask(dev(other), "Destroy")
+
+
+@test
+def nothing_is_leaked_by_daxd():
+    log = run("dmesg")
+    equal(log.count("cannot be hotremoved"), 1, "leaks (one was the foreign agent's)")
+    equal(len(leaked()), 1, "leaked blocks (one was the foreign agent's)")
+
+
+ready()
+main()
