@@ -351,11 +351,23 @@ static bool device_is_rebuilt(const PlanDevice *device) {
                (dax_device_difference(device->before, device->after) & DIFFERS_IN_BUILD);
 }
 
-static bool device_changes_shape(const PlanDevice *device) {
-        return device->action == PLAN_NEW || device->action == PLAN_REMOVE ||
-               (device->action == PLAN_CHANGE &&
-                (dax_device_difference(device->before, device->after) &
-                 (DAX_DIFFERS_RANGES | DAX_DIFFERS_ALIGN)));
+/* Before anything is placed: that there is no room is not the reason. */
+static int plan_refuse_static(const Plan *plan, Failure *failure) {
+        for (size_t i = 0; plan->now->is_static && i < plan->n_devices; i++) {
+                const PlanDevice *device = &plan->devices[i];
+
+                if (device->action == PLAN_KEEP ||
+                    (device->action == PLAN_CHANGE && device->before->size == device->after->size &&
+                     !(dax_device_difference(device->before, device->after) &
+                       (DAX_DIFFERS_RANGES | DAX_DIFFERS_ALIGN))))
+                        continue;
+                return failure_set(failure, CONDITION_STATIC_REGION,
+                                   "cannot split region %u: the kernel offers it as one piece "
+                                   "(%s); only modes can be changed",
+                                   plan->now->id, dax_kind_name(plan->now->kind));
+        }
+
+        return 0;
 }
 
 static int plan_refuse(Plan *plan, const PlanOptions *options, Failure *failure) {
@@ -365,11 +377,6 @@ static int plan_refuse(Plan *plan, const PlanOptions *options, Failure *failure)
                 bool may_offline;
                 int r;
 
-                if (plan->now->is_static && device_changes_shape(device))
-                        return failure_set(failure, CONDITION_STATIC_REGION,
-                                           "cannot split region %u: the kernel offers it as one "
-                                           "piece (%s); only modes can be changed",
-                                           plan->now->id, dax_kind_name(plan->now->kind));
                 if (!device->before || !device_is_rebuilt(device))
                         continue;
 
@@ -977,6 +984,8 @@ int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *o
                 return -ENOMEM;
 
         r = plan_pair(plan);
+        if (r == 0)
+                r = plan_refuse_static(plan, failure);
         if (r == 0)
                 r = plan_complete(plan, options, failure);
         if (r == 0)

@@ -239,6 +239,10 @@ static void test_static_regions_are_not_split(void **state) {
         expect_refusal(example, CONDITION_STATIC_REGION, "region 0", "one piece");
         look(example);
         example->now->is_static = true;
+        (void)want_new(example, 8, DAX_MODE_DEVDAX); /* nor is it for lack of room */
+        expect_refusal(example, CONDITION_STATIC_REGION, "region 0", "one piece");
+        look(example);
+        example->now->is_static = true;
         want(example, 0)->mode = DAX_MODE_SYSTEM_RAM;
         want(example, 0)->online = DAX_ONLINE_MOVABLE;
         expect_plan(example, "unbind dax0.0; bind dax0.0 system-ram; "
