@@ -176,6 +176,29 @@ def secret_does_not_pass_through_a_layout():
     say(f"grep: {found.returncode} {found.stderr}")
 
 
+@clean_test
+def secret_does_not_pass_when_wiping_is_cut_off():
+    for victim in ("daxd-worker", "daxd"):
+        name = create(FIRST, 256 * MIB, label="a")
+        leave_secret(name)
+        ask(dev(name), "Destroy")
+        writes = Writes()
+        made = begin(reg(FIRST), "CreateDevice", 256 * MIB, label="b")
+        writes.wait("device_dax/bind")
+        for pid in daxd_pids(victim):
+            os.kill(pid, signal.SIGKILL)
+        try:
+            name = name_of(made.result())
+        except DBusError as error:
+            say(error)
+            await_daxd()
+            equal(agree(), {}, f"devices after {victim} was killed")
+            name = create(FIRST, 256 * MIB, label="b")
+        equal(device_ranges(name)[0].start, FIRST.start, "start of b")
+        equal(pattern_in(name), -1, f"where b finds the secret after {victim} was killed")
+        clean(FIRST)
+
+
 # --- names and access follow the memory
 
 
