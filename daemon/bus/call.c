@@ -158,6 +158,9 @@ static unsigned call_weights(const Call *call) {
             (options_have(options, OPTION_MODE) && options->mode == DAX_MODE_SYSTEM_RAM) ||
             (call->string && strcmp(call->string, dax_mode_name(DAX_MODE_SYSTEM_RAM)) == 0))
                 weights |= WEIGHT_MEMORY;
+        for (size_t k = 0; call->layout && k < call->layout->n_devices; k++)
+                if (call->layout->devices[k].mode == DAX_MODE_SYSTEM_RAM)
+                        weights |= WEIGHT_MEMORY;
         if (call->layout &&
             (call->layout->region.keys & (LAYOUT_REGION_START | LAYOUT_REGION_CXL_SERIALS)))
                 weights |= WEIGHT_ADDRESSES;

@@ -510,7 +510,7 @@ const DaxDevice *engine_find_label(const Engine *engine, const char *label) {
                 device = dax_region_find_label(engine->machine.regions[i], label);
         for (Job *job = engine_first_job(engine); !device && job;
              job = engine_next_job(engine, job))
-                if (job->stage >= JOB_RUNNING && job->plan)
+                if (job->stage >= JOB_ASKING && job->plan)
                         device = dax_region_find_label(job->plan->wanted, label);
 
         return device;
@@ -522,7 +522,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         Queue *queue = userdata;
         Engine *engine = queue->engine;
         DaxRegion *known, *region;
-        bool missing;
+        bool missing = false;
         int r;
 
         queue->reading = false;
@@ -539,9 +539,11 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 if (missing) /* what is missing after reading all has gone in between */
                         queue->read_seqnum = MAX(queue->read_seqnum, answer->machine.seqnum);
         }
-        if (r < 0)
+        if (r < 0) {
+                queue->read_seqnum = queue->event_seqnum; /* the next event tries again */
                 log_warning("cannot read region %" PRIu32 " anew: %s", queue->region,
                             text_errno(r));
+        }
 
         queue_run(queue);
         engine_check_idle(engine);
@@ -615,8 +617,12 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         DaxRegion *region;
         Queue *queue;
 
-        if (!engine->started)
+        if (!engine->started) {
+                /* the inventory that runs may have passed it by: another one follows */
+                if (engine->inventory_runs && engine_inventory(engine) < 0)
+                        log_warning("cannot look at the regions again: out of memory");
                 return;
+        }
         if (event->device && text_parse_device_name(event->device, &id, &instance) < 0)
                 return;
 
@@ -717,7 +723,10 @@ static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
         if (engine->refresh_next && engine_inventory(engine) < 0)
                 refresh_answer(TAKE_PTR(engine->refresh_next), &failure);
 
-        if (!engine->started) {
+        if (!engine->started && failure.message) {
+                /* what cannot be seen cannot be settled: the records stay for the next try */
+                (void)sd_event_exit(engine->event, -EIO);
+        } else if (!engine->started) {
                 engine->started = true;
                 engine_settle_records(engine);
         }

@@ -197,6 +197,10 @@ static int job_make_plan(Job *job, Failure *failure) {
         };
         int r;
 
+        if (!now) /* it went while this job waited for an answer */
+                return failure_set(failure, CONDITION_NO_SUCH_REGION,
+                                   "region %" PRIu32 " is not there any more", job->request.region);
+
         r = job_wanted(job, now, &wanted, failure);
         if (r != 0)
                 return r;
@@ -364,6 +368,7 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 if (failure.condition == CONDITION_NO_SUCH_REGION && job->record) {
                         job->record->forward = false; /* there is nothing to go to, or back to */
                         job->record->attempts = ATTEMPTS_MAX;
+                        job->now = dax_region_free(job->now);
                 }
                 job_fail(job, r, &failure);
                 return;
@@ -502,12 +507,13 @@ static int job_write_record(Job *job) {
                 r = record_take_plan(record, job->plan);
                 if (r < 0)
                         return r;
-                for (size_t i = 0; i < job->plan->n_steps; i++)
-                        if (job->plan->steps[i].op == PLAN_BIND &&
-                            job->plan->steps[i].mode == DAX_MODE_SYSTEM_RAM)
-                                strcpy(record->auto_online,
-                                       engine_machine(job->engine)->auto_online);
         }
+
+        /* the way back may bind as system-ram where the way there did not */
+        for (size_t i = 0; job->record->auto_online[0] == '\0' && i < job->plan->n_steps; i++)
+                if (job->plan->steps[i].op == PLAN_BIND &&
+                    job->plan->steps[i].mode == DAX_MODE_SYSTEM_RAM)
+                        strcpy(job->record->auto_online, engine_machine(job->engine)->auto_online);
 
         return record_write(job->record, engine_transactions_dir(job->engine));
 }

@@ -25,6 +25,7 @@ struct WorkerCall {
         WorkerCall *next;
         Connection *connection;
         bool memory;
+        bool interrupted; /* perhaps before it was sent */
         WorkerRequest request;
         WorkerCallDone done;
         WorkerCallProgress progress;
@@ -68,14 +69,26 @@ static void connection_finish(Connection *connection, int error) {
         workers_wake(connection->workers);
 }
 
+static void connection_send_cancel(const Connection *connection, const WorkerCall *call) {
+        const WorkerRequest cancel = { .version = WORKER_PROTOCOL_VERSION,
+                                       .op = WORKER_CANCEL,
+                                       .serial = call->request.serial };
+
+        (void)worker_send_request(connection->fd, &cancel, -1);
+}
+
 static int connection_send_call(Connection *connection) {
         WorkerCall *call = connection->call;
+        int r;
 
         call->request.version = WORKER_PROTOCOL_VERSION;
         call->request.serial = ++connection->workers->serial;
         worker_answer_deinit(&connection->answer);
         connection->answer.serial = call->request.serial;
-        return worker_send_request(connection->fd, &call->request, -1);
+        r = worker_send_request(connection->fd, &call->request, -1);
+        if (r >= 0 && call->interrupted)
+                connection_send_cancel(connection, call);
+        return r;
 }
 
 static int connection_greeted(Connection *connection) {
@@ -253,14 +266,9 @@ int workers_call(Workers *workers, bool memory, const WorkerRequest *request, Wo
 }
 
 void worker_call_interrupt(WorkerCall *call) {
-        WorkerRequest cancel = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_CANCEL };
-
-        /* a call that is not there yet cannot be interrupted; it is too short to matter */
-        if (!call->connection || !call->connection->greeted)
-                return;
-
-        cancel.serial = call->request.serial;
-        (void)worker_send_request(call->connection->fd, &cancel, -1);
+        call->interrupted = true;
+        if (call->connection && call->connection->greeted)
+                connection_send_cancel(call->connection, call);
 }
 
 int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers) {

@@ -48,6 +48,7 @@ static const char *const state_names[_KEEP_STATE_MAX] = {
         [KEEP_PENDING] = "pending",     [KEEP_FAILED] = "failed",   [KEEP_CONTESTED] = "contested",
 };
 
+static void keeper_match(Keeper *keeper);
 static void keeper_apply_new(Keeper *keeper);
 
 const char *keep_state_name(KeepState state) {
@@ -137,23 +138,24 @@ static void application_free(void *userdata) {
         free(application);
 }
 
-/* A label is unique on the machine: the layout's must not be on a device of another region. */
-static int check_labels(const Layout *layout, const JobView *view, Failure *failure) {
-        for (size_t i = 0; i < layout->n_devices; i++)
-                for (size_t k = 0; k < view->machine->n_regions; k++) {
-                        const DaxRegion *region = view->machine->regions[k];
-                        const DaxDevice *other;
+/*
+ * A label is unique on the machine: the layout's must not be on a device of another region, nor about
+ * to be given to one.
+ */
+static int check_labels(const Engine *engine, const Layout *layout, const JobView *view,
+                        Failure *failure) {
+        for (size_t i = 0; i < layout->n_devices; i++) {
+                const char *label = layout->devices[i].name;
+                const DaxDevice *other = engine_find_label(engine, label);
+                uint32_t id, instance;
 
-                        if (region->id == view->now->id)
-                                continue;
-                        other = dax_region_find_label(region, layout->devices[i].name);
-                        if (other)
-                                return failure_set(failure, CONDITION_LABEL_IN_USE,
-                                                   "cannot label a device %s: %s of region %u has "
-                                                   "this label",
-                                                   layout->devices[i].name, other->name,
-                                                   region->id);
-                }
+                if (!other || (text_parse_device_name(other->name, &id, &instance) == 0 &&
+                               id == view->now->id))
+                        continue;
+                return failure_set(failure, CONDITION_LABEL_IN_USE,
+                                   "cannot label a device %s: %s of another region has this label",
+                                   label, other->name[0] ? other->name : "a new device");
+        }
 
         return 0;
 }
@@ -177,7 +179,7 @@ static int application_want(const JobView *view, DaxRegion **ret_wanted, Failure
                 held[i] = view->held[i];
         context.held = held;
 
-        r = check_labels(application->layout, view, failure);
+        r = check_labels(application->keeper->engine, application->layout, view, failure);
         if (r != 0)
                 return r;
         return layout_want(application->layout, &context, ret_wanted, failure);
@@ -239,7 +241,10 @@ static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *ap
         kept->applying = false;
         if (!kept->layout ||
             strcmp(layout_digest(kept->layout), layout_digest(application->layout)) != 0) {
-                keeper_apply_new(keeper); /* the file was read anew meanwhile, and says otherwise */
+                /* the file was read anew meanwhile, and says otherwise */
+                kept_set_state(kept, KEEP_PENDING, "not applied yet");
+                keeper_match(keeper);
+                keeper_apply_new(keeper);
                 return;
         }
         if (failure) {
@@ -404,8 +409,8 @@ static void keeper_match(Keeper *keeper) {
                         continue;
                 match = &matches[n++];
                 if (kept->applying)
-                        continue;
-                if (match->failure.condition != CONDITION_NONE)
+                        ; /* what comes of it will say its state */
+                else if (match->failure.condition != CONDITION_NONE)
                         kept_set_state(kept,
                                        match->failure.condition == CONDITION_NO_SUCH_REGION ?
                                                KEEP_PENDING :
@@ -499,6 +504,8 @@ static void keeper_apply_new(Keeper *keeper) {
                     kept->state != KEEP_PENDING)
                         continue;
                 region = dax_machine_find_region(machine, kept->region);
+                if (!region)
+                        continue;
                 if (applied_has(&keeper->applied, region, layout_digest(kept->layout))) {
                         kept_compare(keeper, kept, region);
                         continue;

@@ -938,13 +938,25 @@ static void digest_device(uint64_t *hash, const DaxDevice *device) {
                 digest_number(hash, device->ranges.list[i].size);
         }
         for (size_t i = 0; i < device->n_blocks; i++)
-                digest_number(hash, device->blocks[i].number << 2 | device->blocks[i].state);
+                digest_number(hash, device->blocks[i].state);
 }
 
+/* Which of its device's blocks a step begins with: no number of a block, which is an address. */
+static uint64_t digest_first_block(const Plan *plan, const PlanStep *step) {
+        const PlanDevice *device = &plan->devices[step->device];
+        const DaxDevice *has = device->before && device->before->n_blocks > 0 ? device->before :
+                                                                                device->after;
+
+        return step->n_blocks > 0 && has && has->n_blocks > 0 ?
+                       step->first_block - has->blocks[0].number :
+                       0;
+}
+
+/* Anybody may see it, and guess what went into it: so there is no physical address in it. */
 static void plan_digest(Plan *plan) {
         uint64_t hash = UINT64_C(0xcbf29ce484222325);
 
-        digest_number(&hash, plan->now->start);
+        digest_number(&hash, plan->now->id);
         digest_number(&hash, plan->now->size);
         for (size_t i = 0; i < plan->n_devices; i++) {
                 const PlanDevice *device = &plan->devices[i];
@@ -963,7 +975,7 @@ static void plan_digest(Plan *plan) {
                 digest_number(&hash, step->range.offset);
                 digest_number(&hash, step->range.size);
                 digest_number(&hash, step->mode);
-                digest_number(&hash, step->first_block);
+                digest_number(&hash, digest_first_block(plan, step));
                 digest_number(&hash, step->n_blocks);
                 digest_number(&hash, step->state);
         }
