@@ -362,8 +362,8 @@ static int plan_refuse_static(const Plan *plan, Failure *failure) {
                        (DAX_DIFFERS_RANGES | DAX_DIFFERS_ALIGN))))
                         continue;
                 return failure_set(failure, CONDITION_STATIC_REGION,
-                                   "cannot split region %u: the kernel offers it as one piece "
-                                   "(%s); only modes can be changed",
+                                   "cannot split region %u: it is static (%s), one piece of which "
+                                   "just the mode can be changed; ndctl makes its namespace anew",
                                    plan->now->id, dax_kind_name(plan->now->kind));
         }
 
