@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * One kernel attribute: a small file in which the kernel answers or obeys. Paths are relative to the
- * descriptor of a folder that was opened before, so that a device which is replaced by another of the
- * same name is never mistaken for it.
+ * One kernel attribute: a small file in which the kernel answers or obeys. Paths are relative to
+ * the descriptor of a folder that was opened before, so that a device which is replaced by another
+ * of the same name is never mistaken for it.
  */
 
 #include <errno.h>
@@ -14,8 +14,8 @@
 
 /*
  * Reads an attribute without its line end into @buffer of @size bytes. A read that a signal ends is
- * tried again a few times. Returns 0, -ENOENT (no such attribute), -ENODEV (the object is going away),
- * -EFBIG (it does not fit), or another errno.
+ * tried again a few times. Returns 0, -ENOENT (no such attribute), -ENODEV (the object is going
+ * away), -EFBIG (it does not fit), or another errno.
  */
 int attribute_read(int dir, const char *path, char *buffer, size_t size);
 int attribute_read_u64(int dir, const char *path, uint64_t *ret_value); /* decimal, or 0x */

@@ -68,7 +68,9 @@ static int block_change(const Step *step, uint64_t number, DaxBlockState to, Can
                 if (r < 0)
                         return block_kernel(step, r, number, to);
 
-                /* whatever the write said: it may have been so before, or someone else has done it */
+                /*
+                 * whatever the write said: it may have been so before, or someone else has done it
+                 */
                 if (state == to)
                         return 0;
                 if (written >= 0)

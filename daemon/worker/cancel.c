@@ -2,8 +2,8 @@
 
 /*
  * SIGIO says that something came on the connection. It may come just before the system call that it
- * should interrupt, so its handler starts a timer that goes on interrupting until the connection has
- * been looked at. The handlers keep no state: what was asked is on the connection.
+ * should interrupt, so its handler starts a timer that goes on interrupting until the connection
+ * has been looked at. The handlers keep no state: what was asked is on the connection.
  */
 
 #include "daemon/worker/cancel.h"
@@ -69,7 +69,10 @@ void cancel_end(Cancel *cancel) {
         set_timer(0);
 }
 
-/* Takes what is for the step that runs. Returns 1: stop; 0: nothing more is there; -EAGAIN: look on. */
+/*
+ * Takes what is for the step that runs. Returns 1: stop; 0: nothing more is there; -EAGAIN: look
+ * on.
+ */
 static int look(const Cancel *cancel) {
         WorkerRequest request;
         ssize_t n;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Being interrupted: while a step that may be cancelled runs, anything that daxd sends, and its going
- * away, ends a system call that blocks in the kernel with EINTR, again and again until somebody looks.
- * Outside of such steps nothing is interrupted.
+ * Being interrupted: while a step that may be cancelled runs, anything that daxd sends, and its
+ * going away, ends a system call that blocks in the kernel with EINTR, again and again until
+ * somebody looks. Outside of such steps nothing is interrupted.
  */
 
 #include "daemon/worker/protocol.h"

@@ -3,7 +3,8 @@
 /*
  * Binds and unbinds. A driver takes over a device only as a whole and can do lasting harm doing so,
  * hence the checks right before, and the look right after, whatever the write said: new_id succeeds
- * when nothing was bound and takes other devices along; unbinding succeeds when it has leaked memory.
+ * when nothing was bound and takes other devices along; unbinding succeeds when it has leaked
+ * memory.
  */
 
 #include "daemon/worker/driver.h"
@@ -33,9 +34,11 @@ static int driver_kernel(const Step *step, int error, const char *driver, const 
         return result_kernel(step->done, error, value, "drivers/%s/%s", driver, attribute);
 }
 
-/* --- auto_online_blocks around a bind ----------------------------------------------------------- */
+/* --- auto_online_blocks around a bind --------------------------------------------------------- */
 
-/* While this is held new memory stays offline, and nobody ends this process before it is put back. */
+/*
+ * While this is held new memory stays offline, and nobody ends this process before it is put back.
+ */
 typedef struct Hold {
         const Memory *memory;
         int lock_fd;
@@ -66,7 +69,9 @@ static int hold_begin(Hold *hold, const Memory *memory, WorkerDone *done) {
         return 0;
 }
 
-/* Puts it back, unless someone else has changed it meanwhile. Returns @result, or its own failure. */
+/*
+ * Puts it back, unless someone else has changed it meanwhile. Returns @result, or its own failure.
+ */
 static int hold_end(Hold *hold, int result, WorkerDone *done) {
         char now[MEMORY_AUTO_ONLINE_MAX];
         int r = 0;
@@ -99,7 +104,7 @@ int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *don
         return r < 0 ? result_kernel(done, r, word, "memory/auto_online_blocks") : 0;
 }
 
-/* --- bind --------------------------------------------------------------------------------------- */
+/* --- bind ------------------------------------------------------------------------------------- */
 
 /* A plain bind, as long as the kernel asks to come back. */
 static int bind_plainly(const Step *step, const char *driver) {
@@ -157,8 +162,8 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
 }
 
 /*
- * For a device that the driver does not take of its own accord. new_id at once attaches the driver to
- * whatever it matches now, so what was caught with it is let go again; memory that came with a
+ * For a device that the driver does not take of its own accord. new_id at once attaches the driver
+ * to whatever it matches now, so what was caught with it is let go again; memory that came with a
  * bystander is offline, since auto_online_blocks is held. The id is never left behind: names are
  * reused. *@ret_bind is what binding said.
  */
@@ -257,7 +262,7 @@ int driver_bind(Step *step) {
                                                             bind_device(step, driver);
 }
 
-/* --- unbind ------------------------------------------------------------------------------------- */
+/* --- unbind ----------------------------------------------------------------------------------- */
 
 static int refuse_held(const Step *step) {
         _cleanup_free_ WorkerHolder *holders = NULL;
@@ -297,8 +302,10 @@ static int unbind_device(const Step *step, const char *driver) {
                                         step->device.name);
 }
 
-/* Every block must be there and offline: the kernel would leak what is online, and walk over what is
- * missing. */
+/*
+ * Every block must be there and offline: the kernel would leak what is online, and walk over what
+ * is missing.
+ */
 static int unbind_memory(Step *step, const char *driver) {
         int r;
 

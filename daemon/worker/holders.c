@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Looks through /proc: descriptors by the device's number, mappings by the node's path, since that is
- * all that `maps` has of it. While the driver's module is not in use nobody holds any device.
+ * Looks through /proc: descriptors by the device's number, mappings by the node's path, since that
+ * is all that `maps` has of it. While the driver's module is not in use nobody holds any device.
  */
 
 #include "daemon/worker/holders.h"

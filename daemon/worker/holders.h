@@ -7,7 +7,7 @@
 #include "daemon/worker/protocol.h"
 
 /*
- * Returns 0 and a list that the caller frees, empty when nobody has it, or an errno; -EACCES when some
- * process could not be looked at.
+ * Returns 0 and a list that the caller frees, empty when nobody has it, or an errno; -EACCES when
+ * some process could not be looked at.
  */
 int holders_find(const KernelDevice *device, WorkerHolder **ret_holders, size_t *ret_n_holders);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The inventory. Which devices there are, libdaxctl says, in a child, since it caches and leaks; the
- * bus's own list is added, for libdaxctl passes over a device whose node it cannot see. What they are
- * is read as for any other request.
+ * The inventory. Which devices there are, libdaxctl says, in a child, since it caches and leaks;
+ * the bus's own list is added, for libdaxctl passes over a device whose node it cannot see. What
+ * they are is read as for any other request.
  */
 
 #include "daemon/worker/inventory.h"
@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- finding ------------------------------------------------------------------------------------ */
+/* --- finding ---------------------------------------------------------------------------------- */
 
 /*
  * Loaded in the child only: what it needs (libkmod, libcrypto) would cost every worker more memory
@@ -101,7 +101,7 @@ static int find_devices(KernelNames *ret_names) {
         return 0;
 }
 
-/* --- sending ------------------------------------------------------------------------------------ */
+/* --- sending ---------------------------------------------------------------------------------- */
 
 static int send_machine(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
         DaxMachine machine = { .block_size = worker->memory.block_size };
@@ -208,7 +208,7 @@ static int send_region(Worker *worker, const WorkerRequest *request, WorkerDone 
         return r;
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 int inventory_region(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
         int r;
@@ -221,7 +221,9 @@ int inventory_region(Worker *worker, const WorkerRequest *request, WorkerDone *d
         return r;
 }
 
-/* Sends region @id. What is wrong with one region does not hide the others: it is told at the end. */
+/*
+ * Sends region @id. What is wrong with one region does not hide the others: it is told at the end.
+ */
 static int inventory_one(Worker *worker, const WorkerRequest *request, uint32_t id,
                          WorkerDone *done) {
         WorkerRequest one = { .op = WORKER_INVENTORY, .serial = request->serial, .region = id };

@@ -30,7 +30,7 @@ static int folder_identity(int dir, const char *path, uint64_t *ret_identity) {
         return 0;
 }
 
-/* --- names -------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------ */
 
 static int compare_names(const void *a, const void *b) {
         uint32_t region_a = 0, region_b = 0, instance_a = 0, instance_b = 0;
@@ -147,7 +147,7 @@ int kernel_driver_names(const char *driver, KernelNames *ret_names) {
         return list_names(path, -1, ret_names);
 }
 
-/* --- regions ------------------------------------------------------------------------------------ */
+/* --- regions ---------------------------------------------------------------------------------- */
 
 /* The folder of the region that the device @name belongs to, if its id is @id. */
 static int open_parent(const char *name, uint32_t id) {
@@ -236,7 +236,9 @@ void kernel_region_deinit(KernelRegion *region) {
 bool kernel_region_is_live(const KernelRegion *region) {
         uint64_t identity;
 
-        /* the kernel never uses that number again, and what it told of the region is for its life */
+        /*
+         * the kernel never uses that number again, and what it told of the region is for its life
+         */
         return region->dir >= 0 && folder_identity(region->dir, "dax_region", &identity) >= 0 &&
                identity == region->identity;
 }
@@ -262,7 +264,7 @@ int kernel_region_names(const KernelRegion *region, KernelNames *ret_names) {
         return read_names(region->listing, region->id, ret_names);
 }
 
-/* --- devices ------------------------------------------------------------------------------------ */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 static int device_open(int folder, const char *name, int flags, KernelDevice *ret_device) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;

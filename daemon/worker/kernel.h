@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Handles on the kernel's regions and devices: open folders of sysfs. A handle means one region or one
- * device for as long as it lives; when that goes away, reads through the handle fail with ENOENT or
- * ENODEV, whatever gets its name afterwards.
+ * Handles on the kernel's regions and devices: open folders of sysfs. A handle means one region or
+ * one device for as long as it lives; when that goes away, reads through the handle fail with
+ * ENOENT or ENODEV, whatever gets its name afterwards.
  */
 
 #include "daemon/dax/device.h"
@@ -54,7 +54,9 @@ int kernel_region_path(const KernelRegion *region, char **ret_path);
 /* What the devices of the region are called. */
 int kernel_region_names(const KernelRegion *region, KernelNames *ret_names);
 
-/* Opens a device of @region, as long as which it may be used; -EINVAL when @name is no name of it. */
+/*
+ * Opens a device of @region, as long as which it may be used; -EINVAL when @name is no name of it.
+ */
 int kernel_device_open(const KernelRegion *region, const char *name, KernelDevice *ret_device);
 /* Opens a device of whichever region. */
 int kernel_device_find(const char *name, KernelDevice *ret_device);

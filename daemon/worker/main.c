@@ -2,8 +2,8 @@
 
 /*
  * daxd-worker: one process for each connection of daxd, started by systemd (daxd-worker.socket,
- * Accept=yes). It takes one request after the other, checks it as if an enemy had sent it, carries it
- * out and answers. It keeps nothing of value: it may die at any time.
+ * Accept=yes). It takes one request after the other, checks it as if an enemy had sent it, carries
+ * it out and answers. It keeps nothing of value: it may die at any time.
  */
 
 #include "daemon/worker/cancel.h"
@@ -26,7 +26,7 @@ static int refuse(WorkerDone *done, int error, const char *what) {
         return result_set(done, WORKER_BAD_REQUEST, error, NULL, "%s", what);
 }
 
-/* --- HELLO -------------------------------------------------------------------------------------- */
+/* --- HELLO ------------------------------------------------------------------------------------ */
 
 /* root, or whom systemd has given the socket to. */
 static bool peer_is_daxd(int fd) {
@@ -55,7 +55,7 @@ static int take_lock(Worker *worker, int fd, WorkerDone *done) {
         return 0;
 }
 
-/* --- requests ----------------------------------------------------------------------------------- */
+/* --- requests --------------------------------------------------------------------------------- */
 
 static int serve_holders(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
@@ -152,7 +152,7 @@ static int converse(Worker *worker) {
         }
 }
 
-/* --- start -------------------------------------------------------------------------------------- */
+/* --- start ------------------------------------------------------------------------------------ */
 
 static int start_failed(const char *what, int error) {
         fprintf(stderr, "daxd-worker: cannot start: %s: %s\n", what, strerror(-error));

@@ -26,7 +26,7 @@ uint64_t mappings_size(const Mappings *mappings) {
         return size;
 }
 
-/* --- one range: without mappingN ---------------------------------------------------------------- */
+/* --- one range: without mappingN -------------------------------------------------------------- */
 
 /* Returns 1 when the device has one range, which is then all of its size from `resource` on. */
 static int read_single(const KernelDevice *device, uint64_t size, Mappings *ret_mappings) {
@@ -47,7 +47,7 @@ static int read_single(const KernelDevice *device, uint64_t size, Mappings *ret_
         return ARRAY_APPEND(ret_mappings->list, ret_mappings->count, mapping) < 0 ? -ENOMEM : 1;
 }
 
-/* --- several ranges ----------------------------------------------------------------------------- */
+/* --- several ranges --------------------------------------------------------------------------- */
 
 static int read_field(const KernelDevice *device, uint32_t number, const char *field,
                       uint64_t *ret_value) {
@@ -120,7 +120,7 @@ static int read_several(const KernelDevice *device, Mappings *mappings) {
         return 0;
 }
 
-/* --- either ------------------------------------------------------------------------------------- */
+/* --- either ----------------------------------------------------------------------------------- */
 
 /* -EAGAIN when the mappings do not make up the device's size one after the other. */
 static int check_mappings(const Mappings *mappings, uint64_t size) {

@@ -4,12 +4,12 @@
 /*
  * The ranges of a device, in physical addresses.
  *
- * The kernel tells them in mappingN/{start,end,page_offset}, but reading one of these while a write of
- * `size` takes that mapping away is a deadlock in the kernel: the reader waits for the region's lock,
- * the writer, who has it, for the reader (get_dax_range() and unregister_dax_mapping() in
- * drivers/dax/bus.c; for good on 6.1, until the reader is killed on 6.12). So they are read only where
- * there is no other way, which is for devices of several ranges, and under a lock that keeps other
- * workers from writing `size` meanwhile. A stranger's write cannot be kept out.
+ * The kernel tells them in mappingN/{start,end,page_offset}, but reading one of these while a write
+ * of `size` takes that mapping away is a deadlock in the kernel: the reader waits for the region's
+ * lock, the writer, who has it, for the reader (get_dax_range() and unregister_dax_mapping() in
+ * drivers/dax/bus.c; for good on 6.1, until the reader is killed on 6.12). So they are read only
+ * where there is no other way, which is for devices of several ranges, and under a lock that keeps
+ * other workers from writing `size` meanwhile. A stranger's write cannot be kept out.
  */
 
 #include "daemon/worker/kernel.h"
@@ -34,6 +34,8 @@ typedef struct Mappings {
 int mappings_read(const KernelDevice *device, Mappings *ret_mappings);
 void mappings_deinit(Mappings *mappings);
 uint64_t mappings_size(const Mappings *mappings);
-/* As ranges of a region that begins at @region_start; -ERANGE when one lies outside of @size bytes. */
+/*
+ * As ranges of a region that begins at @region_start; -ERANGE when one lies outside of @size bytes.
+ */
 int mappings_to_ranges(const Mappings *mappings, uint64_t region_start, uint64_t region_size,
                        DaxRanges *ret_ranges);

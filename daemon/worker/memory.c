@@ -116,7 +116,7 @@ int memory_find_block(const Memory *memory, uint64_t region_start, uint64_t regi
         return 0;
 }
 
-/* --- auto_online_blocks ------------------------------------------------------------------------- */
+/* --- auto_online_blocks ----------------------------------------------------------------------- */
 
 bool memory_is_auto_online_word(const char *word) {
         return strcmp(word, "offline") == 0 || strcmp(word, "online") == 0 ||

@@ -37,5 +37,7 @@ int memory_find_block(const Memory *memory, uint64_t region_start, uint64_t regi
 int memory_auto_online(const Memory *memory, char *buffer, size_t size);
 int memory_set_auto_online(const Memory *memory, const char *word);
 bool memory_is_auto_online_word(const char *word);
-/* Waits for the lock under which auto_online_blocks may be changed. *@ret_fd: closing it lets go. */
+/*
+ * Waits for the lock under which auto_online_blocks may be changed. *@ret_fd: closing it lets go.
+ */
 int memory_lock_auto_online(int *ret_fd);

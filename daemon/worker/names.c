@@ -45,7 +45,7 @@ static int names_folder(bool make) {
         return TAKE_FD(folder);
 }
 
-/* --- what stands in a file ---------------------------------------------------------------------- */
+/* --- what stands in a file -------------------------------------------------------------------- */
 
 /* All ranges in one line, which udev passes over. The caller frees it; NULL when out of memory. */
 static char *place_text(const Mappings *mappings) {
@@ -121,7 +121,7 @@ static char *entry_text(const NamesEntry *entry, const char *place, bool open) {
         return asprintf(&text, "%s\n%s%s", place, label, access) < 0 ? NULL : text;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* The key that a device of this name was given. 1, or 0 when there is none. */
 static int read_link(const KernelDevice *device, NamesKey *ret_key) {
@@ -164,7 +164,7 @@ int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *
         return r < 0 ? r : 1;
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 /* A name for what is being made; one worker does one thing at a time. */
 static void temporary_name(char name[32]) {

@@ -2,16 +2,16 @@
 #pragma once
 
 /*
- * The files from which udev's rule (systemd/60-daxd.rules) gives a device's node its lasting name and
- * its access, in /run/daxd/names.
+ * The files from which udev's rule (systemd/60-daxd.rules) gives a device's node its lasting name
+ * and its access, in /run/daxd/names.
  *
- * The kernel reuses the names of devices, and their places are given to others, so a file belongs to
- * one life of a device with its memory: it is called INCARNATION-RESOURCE-SIZE. The rule cannot see
- * the first; it comes to udev with the event by which the worker announces the name (node.h), and
- * udev keeps it for as long as it knows the device. The other two the rule puts in from the device's
- * attributes, so that it finds nothing for a device that has been reshaped.
- * A link called after the device points to its file: that is how the worker finds it, and what was
- * left for an earlier device of that name.
+ * The kernel reuses the names of devices, and their places are given to others, so a file belongs
+ * to one life of a device with its memory: it is called INCARNATION-RESOURCE-SIZE. The rule cannot
+ * see the first; it comes to udev with the event by which the worker announces the name (node.h),
+ * and udev keeps it for as long as it knows the device. The other two the rule puts in from the
+ * device's attributes, so that it finds nothing for a device that has been reshaped. A link called
+ * after the device points to its file: that is how the worker finds it, and what was left for an
+ * earlier device of that name.
  */
 
 #include "daemon/worker/mapping.h"
@@ -30,8 +30,8 @@ typedef struct NamesEntry {
 void names_key(uint64_t incarnation, const Mappings *mappings, NamesKey *ret_key);
 
 /*
- * What has been given to @device: 1, and @entry; 0 when nothing has; -ESTALE when it was given to an
- * earlier life or another shape of it, and must be taken back; or another errno.
+ * What has been given to @device: 1, and @entry; 0 when nothing has; -ESTALE when it was given to
+ * an earlier life or another shape of it, and must be taken back; or another errno.
  */
 int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *mappings,
                NamesEntry *ret_entry);

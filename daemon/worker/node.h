@@ -15,7 +15,7 @@ int node_open(const KernelDevice *device, int flags);
 /* Makes the node root's alone. 0 also when there is no node. */
 int node_close_to_others(const KernelDevice *device);
 /*
- * Has udev apply its rules to the device again, with the incarnation whose name it shall have, 0 for
- * none: see names.h. udev remembers that.
+ * Has udev apply its rules to the device again, with the incarnation whose name it shall have, 0
+ * for none: see names.h. udev remembers that.
  */
 int node_announce(const KernelDevice *device, uint64_t incarnation);

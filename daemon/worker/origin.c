@@ -6,9 +6,9 @@
  *  2. a device of size 0: its `resource` is the region's start;
  *  3. devices that reach from end to end: the lowest of their addresses (the one device of a static
  *     region, or of a fresh one; any full region);
- *  4. /proc/iomem: a resource named after the folder (hmem.0; kernels up to 6.2), or the soft-reserved
- *     piece of just this size around the devices.
- * Together with what a fresh region looks like, 2 and 3 serve nearly always. Nothing is guessed.
+ *  4. /proc/iomem: a resource named after the folder (hmem.0; kernels up to 6.2), or the
+ *     soft-reserved piece of just this size around the devices. Together with what a fresh region
+ *     looks like, 2 and 3 serve nearly always. Nothing is guessed.
  */
 
 #include "daemon/worker/origin.h"

@@ -9,8 +9,8 @@
 #include "daemon/worker/kernel.h"
 
 /*
- * Opens /proc/iomem, which shows addresses only to who opened it with CAP_SYS_ADMIN. Done once at the
- * start, so that the capability can be given up. Returns a descriptor or an errno.
+ * Opens /proc/iomem, which shows addresses only to who opened it with CAP_SYS_ADMIN. Done once at
+ * the start, so that the capability can be given up. Returns a descriptor or an errno.
  */
 int origin_open(void);
 /* Returns 0, -ENODATA when it cannot be told for certain, or another errno. */

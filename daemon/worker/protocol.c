@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Both sides of the conversation between daxd and daxd-worker. Every message is a head, then one body
- * or a list of elements of one size. Whoever receives checks length, type, enums, terminations and
- * counts before anything of a message is believed; a message that fails is -EBADMSG and leaves
+ * Both sides of the conversation between daxd and daxd-worker. Every message is a head, then one
+ * body or a list of elements of one size. Whoever receives checks length, type, enums, terminations
+ * and counts before anything of a message is believed; a message that fails is -EBADMSG and leaves
  * nothing behind but what earlier messages brought.
  */
 
@@ -129,7 +129,7 @@ static bool range_fits(DaxRange range, uint64_t size) {
         return range.size > 0 && range.offset <= size && range.size <= size - range.offset;
 }
 
-/* --- the worker sends --------------------------------------------------------------------------- */
+/* --- the worker sends ------------------------------------------------------------------------- */
 
 static int send_message(int fd, const Head *head, const void *body, size_t size) {
         struct iovec parts[] = {
@@ -298,7 +298,7 @@ int worker_send_done(int fd, uint64_t serial, const WorkerDone *done) {
         return send_body(fd, serial, WORKER_MESSAGE_DONE, &body);
 }
 
-/* --- the worker receives ------------------------------------------------------------------------ */
+/* --- the worker receives ---------------------------------------------------------------------- */
 
 static bool request_texts_end(const WorkerRequest *request) {
         if (!TEXT_ENDS(request->device) || !TEXT_ENDS(request->label) ||
@@ -404,7 +404,7 @@ int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, int *r
         return 1;
 }
 
-/* --- daxd sends --------------------------------------------------------------------------------- */
+/* --- daxd sends ------------------------------------------------------------------------------- */
 
 int worker_send_request(int fd, const WorkerRequest *request, int lock_fd) {
         union {
@@ -434,7 +434,7 @@ int worker_send_request(int fd, const WorkerRequest *request, int lock_fd) {
         }
 }
 
-/* --- daxd receives ------------------------------------------------------------------------------ */
+/* --- daxd receives ---------------------------------------------------------------------------- */
 
 static int take_machine(WorkerAnswer *answer, const MachineBody *body) {
         if (!TEXT_ENDS(body->auto_online) ||

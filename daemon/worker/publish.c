@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Names and access come by udev's rule from a file that is made for the device's present life; taking
- * them away does not wait for udev.
+ * Names and access come by udev's rule from a file that is made for the device's present life;
+ * taking them away does not wait for udev.
  */
 
 #include "daemon/worker/publish.h"

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* --- regions ------------------------------------------------------------------------------------ */
+/* --- regions ---------------------------------------------------------------------------------- */
 
 static DaxKind kind_of_path(const char *path) {
         const char *folder = strrchr(path, '/') + 1;
@@ -26,8 +26,8 @@ static DaxKind kind_of_path(const char *path) {
 }
 
 /*
- * What dax_align_valid() takes (drivers/dax/dax-private.h): pages, huge pages where there are any, and
- * the next size up where the architecture maps that.
+ * What dax_align_valid() takes (drivers/dax/dax-private.h): pages, huge pages where there are any,
+ * and the next size up where the architecture maps that.
  */
 static uint64_t aligns_of_machine(void) {
         uint64_t aligns = sysconf(_SC_PAGESIZE), huge;
@@ -146,7 +146,7 @@ int reader_region(const KernelRegion *kernel, uint64_t start, DaxRegion **ret_re
         return 0;
 }
 
-/* --- devices ------------------------------------------------------------------------------------ */
+/* --- devices ---------------------------------------------------------------------------------- */
 
 int reader_incarnation(const KernelDevice *device, uint64_t *ret_incarnation) {
         int r;
@@ -271,7 +271,7 @@ int reader_device(const KernelRegion *region, const DaxRegion *picture, const Me
         return 0;
 }
 
-/* --- leaks -------------------------------------------------------------------------------------- */
+/* --- leaks ------------------------------------------------------------------------------------ */
 
 int reader_leaked(const Memory *memory, DaxRegion *region) {
         _cleanup_ranges_ DaxRanges leaked = {};

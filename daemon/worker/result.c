@@ -30,8 +30,10 @@ int result_set(WorkerDone *done, WorkerProblem problem, int error, const char *v
         return problem;
 }
 
-/* Whether /sys cannot be written at all: a mount that is read-only says EROFS, or, for a file without
- * write permission, EACCES first. */
+/*
+ * Whether /sys cannot be written at all: a mount that is read-only says EROFS, or, for a file
+ * without write permission, EACCES first.
+ */
 static bool sys_is_read_only(int error) {
         struct statvfs st;
 

@@ -2,17 +2,17 @@
 #pragma once
 
 /*
- * What came of a request. Functions that carry something out return 0, a positive WorkerProblem with
- * everything that the user should know of it in the WorkerDone, or a negative errno where the worker
- * itself is in trouble.
+ * What came of a request. Functions that carry something out return 0, a positive WorkerProblem
+ * with everything that the user should know of it in the WorkerDone, or a negative errno where the
+ * worker itself is in trouble.
  */
 
 #include "daemon/util/cleanup.h"
 #include "daemon/worker/protocol.h"
 
 /*
- * Says that a request failed: @error is an errno of either sign or 0, @value what was written or read
- * back (NULL: nothing), @format which attribute. Returns @problem.
+ * Says that a request failed: @error is an errno of either sign or 0, @value what was written or
+ * read back (NULL: nothing), @format which attribute. Returns @problem.
  */
 int result_set(WorkerDone *done, WorkerProblem problem, int error, const char *value,
                const char *format, ...) _printf_(5, 6);

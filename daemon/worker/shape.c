@@ -15,8 +15,8 @@
 #define WRITE_TRIES 4
 
 /*
- * Nothing of a device may change while a driver holds it, or while its memory is System RAM. Where it
- * may, *@ret_ranges is what it has.
+ * Nothing of a device may change while a driver holds it, or while its memory is System RAM. Where
+ * it may, *@ret_ranges is what it has.
  */
 static int refuse(const Step *step, DaxRanges *ret_ranges) {
         int r;
@@ -51,7 +51,7 @@ static int write_number(const Step *step, const char *attribute, uint64_t value)
         return written;
 }
 
-/* --- size --------------------------------------------------------------------------------------- */
+/* --- size ------------------------------------------------------------------------------------- */
 
 /* No other worker may read mappings of the region while one goes: see mapping.h. */
 static int write_size(const Step *step, uint64_t size) {
@@ -123,7 +123,7 @@ int shape_set_size(Step *step) {
         return value > before ? refuse_leaked_growth(step, before) : 0;
 }
 
-/* --- align, memmap_on_memory -------------------------------------------------------------------- */
+/* --- align, memmap_on_memory ------------------------------------------------------------------ */
 
 static int set_number(Step *step, const char *attribute) {
         _cleanup_ranges_ DaxRanges ranges = {};
@@ -157,7 +157,7 @@ int shape_set_memmap(Step *step) {
         return r;
 }
 
-/* --- mapping ------------------------------------------------------------------------------------ */
+/* --- mapping ---------------------------------------------------------------------------------- */
 
 int shape_add_mapping(Step *step) {
         _cleanup_ranges_ DaxRanges wanted = {}, found = {};
@@ -190,7 +190,7 @@ int shape_add_mapping(Step *step) {
                              no_effect(step, "mapping", dax_ranges_size(&found));
 }
 
-/* --- create, destroy ---------------------------------------------------------------------------- */
+/* --- create, destroy -------------------------------------------------------------------------- */
 
 static int undecided(const Step *step, const char *why) {
         return result_set(step->done, WORKER_UNDECIDED, 0, why, "regions/%u/create",

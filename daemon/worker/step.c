@@ -45,7 +45,7 @@ static const struct {
         [PLAN_PUBLISH] = { publish_name, 0 },
 };
 
-/* --- common ------------------------------------------------------------------------------------- */
+/* --- common ----------------------------------------------------------------------------------- */
 
 int step_set_device(Step *step, const char *name) {
         KernelDevice *device = &step->worker->device;
@@ -138,7 +138,7 @@ int step_progress(const Step *step, StepProgress *progress, uint64_t done) {
         return worker_send_progress(step->worker->fd, step->request->serial, done, progress->total);
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static bool fits(uint64_t offset, uint64_t size, uint64_t within) {
         return size > 0 && offset <= within && size <= within - offset;

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * One step of a plan. It is checked here as if an enemy had sent it, then carried out and read back by
- * the file of its kind. All of those return 0, a WorkerProblem told in step->done, or a negative errno.
+ * One step of a plan. It is checked here as if an enemy had sent it, then carried out and read back
+ * by the file of its kind. All of those return 0, a WorkerProblem told in step->done, or a negative
+ * errno.
  */
 
 #include "daemon/worker/mapping.h"

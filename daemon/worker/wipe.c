@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Wipes a range of a device, counted in bytes from its start. The kernel itself writes the zeroes, by
- * a read of /dev/zero into the mapped device: memory that is broken, or a device that is taken away
- * meanwhile, makes that fail where a store of ours would kill the worker.
+ * Wipes a range of a device, counted in bytes from its start. The kernel itself writes the zeroes,
+ * by a read of /dev/zero into the mapped device: memory that is broken, or a device that is taken
+ * away meanwhile, makes that fail where a store of ours would kill the worker.
  */
 
 #include "daemon/worker/wipe.h"

@@ -28,7 +28,7 @@ typedef struct Worker {
 
 void worker_deinit(Worker *worker);
 /*
- * Makes worker->region and its picture the one that @request means. Returns 0, a WorkerProblem told in @done (GONE for
- * another region, or none), or a negative errno.
+ * Makes worker->region and its picture the one that @request means. Returns 0, a WorkerProblem told
+ * in @done (GONE for another region, or none), or a negative errno.
  */
 int worker_find_region(Worker *worker, const WorkerRequest *request, WorkerDone *done);

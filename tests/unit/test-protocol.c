@@ -25,7 +25,7 @@
 #define MUTATIONS 20000
 #define START UINT64_C(0x100000000)
 
-/* --- messages, kept ----------------------------------------------------------------------------- */
+/* --- messages, kept --------------------------------------------------------------------------- */
 
 typedef struct Message {
         char *data;
@@ -193,7 +193,7 @@ static void conversation_free(Conversation *conversation) {
         free(conversation->messages);
 }
 
-/* --- what arrives as it was sent ---------------------------------------------------------------- */
+/* --- what arrives as it was sent -------------------------------------------------------------- */
 
 static void receive_all(int fd, WorkerAnswer *answer) {
         *answer = (WorkerAnswer){ .serial = SERIAL };
@@ -384,7 +384,7 @@ static void test_many_descriptors(void **state) {
         pair_close(pair);
 }
 
-/* --- what must be refused, or do no harm -------------------------------------------------------- */
+/* --- what must be refused, or do no harm ------------------------------------------------------ */
 
 static void assert_request_sane(const WorkerRequest *request) {
         uint32_t region, instance;

@@ -5,6 +5,7 @@ more, each with its types, names of arguments, and annotations.
 Needs dax_hmem.region_idle=Y and layouts/main.json.
 """
 
+import signal
 import xml.etree.ElementTree as ElementTree
 
 from daxd import *
@@ -74,7 +75,7 @@ def jobs_are_as_described():
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
     try:
-        making = Background(reg(REGIONS[1]), "CreateDevice", 64 * MIB)
+        making = Call(reg(REGIONS[1]), REGION, "CreateDevice", "ta{sv}", 64 * MIB, {})
         path = wait_until(lambda: next((path for path, shown in managed_objects().items()
                                         if JOB in shown), None), 30, "the job")
         compare(path, JOB)
