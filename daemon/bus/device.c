@@ -198,7 +198,7 @@ static int memory_want(const JobView *view, DaxRegion **ret_wanted, Failure *fai
 static int label_want(const JobView *view, DaxRegion **ret_wanted, Failure *failure,
                       void *userdata) {
         const Call *call = userdata;
-        const DaxDevice *taken = engine_find_label(call->bus->engine, call->string);
+        const DaxDevice *taken = engine_find_label(call->bus->engine, call->string, call->region);
         _cleanup_region_ DaxRegion *wanted = NULL;
         DaxDevice *device;
         int r;

@@ -164,7 +164,7 @@ static int create_want(const JobView *view, DaxRegion **ret_wanted, Failure *fai
         _cleanup_region_ DaxRegion *wanted = NULL;
         _cleanup_device_ DaxDevice *device = NULL;
         const char *label = call->options.label ?: "";
-        const DaxDevice *taken = engine_find_label(call->bus->engine, label);
+        const DaxDevice *taken = engine_find_label(call->bus->engine, label, call->region);
         int r;
 
         if (taken)

@@ -503,14 +503,14 @@ Job *engine_find_job(const Engine *engine, uint64_t id) {
         return NULL;
 }
 
-const DaxDevice *engine_find_label(const Engine *engine, const char *label) {
+const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint32_t region) {
         const DaxDevice *device = NULL;
 
         for (size_t i = 0; !device && i < engine->machine.n_regions; i++)
                 device = dax_region_find_label(engine->machine.regions[i], label);
         for (Job *job = engine_first_job(engine); !device && job;
              job = engine_next_job(engine, job))
-                if (job->stage >= JOB_ASKING && job->plan)
+                if (job->stage >= JOB_ASKING && job->plan && job->request.region != region)
                         device = dax_region_find_label(job->plan->wanted, label);
 
         return device;

@@ -46,8 +46,11 @@ const DaxMachine *engine_machine(const Engine *engine);
 bool engine_is_settled(const Engine *engine);
 /* Why a transaction on this region could not be undone; NULL when none is in this state. */
 const char *engine_region_failure(const Engine *engine, uint32_t region);
-/* The device that has @label, or that a running job is about to give it to; NULL when it is free. */
-const DaxDevice *engine_find_label(const Engine *engine, const char *label);
+/*
+ * The device that has @label, or that the running job of another region than @region is about to give
+ * it to; NULL when it is free.
+ */
+const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint32_t region);
 
 /*
  * Queues a transaction. Takes what @request owns, also on failure; its done() is called only when 0 is

@@ -146,7 +146,7 @@ static int check_labels(const Engine *engine, const Layout *layout, const JobVie
                         Failure *failure) {
         for (size_t i = 0; i < layout->n_devices; i++) {
                 const char *label = layout->devices[i].name;
-                const DaxDevice *other = engine_find_label(engine, label);
+                const DaxDevice *other = engine_find_label(engine, label, view->now->id);
                 uint32_t id, instance;
 
                 if (!other || (text_parse_device_name(other->name, &id, &instance) == 0 &&
