@@ -25,7 +25,7 @@ int bus_report(const sd_bus_error *error, int error_code);
 /** bus_call() - call and wait; @ret_reply may be NULL */
 int bus_call(sd_bus *bus, sd_bus_message *message, sd_bus_message **ret_reply);
 
-/** bus_describe() - Manager.Describe: everything that daxd knows, as DESIGN.md's JSON */
+/** bus_describe() - Manager.Describe: everything that daxd knows */
 int bus_describe(sd_bus *bus, json_object **ret_description);
 
 /** bus_get_device() - Manager.GetDevice: the object path of a name or label, to free */

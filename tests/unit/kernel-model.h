@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * A small model of what the kernel does with one dax region: written from KERNEL.md §2-§6 and from
+ * A small model of what the kernel does with one dax region: written from what was seen of it and from
  * drivers/dax/{bus,kmem}.c, on purpose without daxd's own arithmetic on ranges. It knows memory as
  * an array of 2 MiB units, each with what was last written into it. Plain data: copied by =.
  *

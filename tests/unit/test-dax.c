@@ -393,7 +393,7 @@ static void test_blocks_of_ranges(void **state) {
         }
 }
 
-/* KERNEL.md §3: two ranges side by side hold no whole block where one range of both does. */
+/* Two ranges side by side hold no whole block where one range of both does. */
 static void test_blocks_keep_to_ranges(void **state) {
         DaxRanges two = { (DaxRange[]){ { 0, 64 }, { 64, 64 } }, 2 };
         DaxRanges one = { (DaxRange[]){ { 0, 128 } }, 1 };

@@ -60,7 +60,7 @@ static void test_taken(void **state) {
         assert_taken("{\"\":0}", "{\"\":0}\n");
 }
 
-/* What json-c 0.16 takes even in strict mode, DESIGN.md section 4. */
+/* What json-c 0.16 takes even in strict mode. */
 static void test_traps(void **state) {
         assert_refused("{\"a\":1,\"b\":{\"c\":1,\"c\":2}}",
                        "cannot read the test: line 1, column 19: b.c: this key stands here twice");

@@ -386,7 +386,7 @@ static void test_grows_in_place(void **state) {
         expect_plan(example, "unbind dax0.0; set-size dax0.0 12; bind dax0.0 devdax; ");
 }
 
-/* KERNEL.md §3: a `size` would take the hole in front. */
+/* A `size` would take the hole in front. */
 static void test_grows_in_place_past_an_earlier_hole(void **state) {
         Example *example = *state;
 

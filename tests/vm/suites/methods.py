@@ -139,7 +139,7 @@ def resize_grows_and_shrinks():
 
 @clean_test
 def growing_past_a_hole_stays_behind_the_device():
-    # The kernel would take the first hole of the region (KERNEL.md section 3).
+    # The kernel would take the first hole of the region.
     hole = create(FIRST, 128 * MIB)
     name = create(FIRST, 64 * MIB, label="behind")
     ask(dev(hole), "Destroy")

@@ -264,7 +264,7 @@ def agree_on_device(extent, region_id, name, shown, listed):
 
     wanted = {"size": shown["Size"], "align": shown["Align"], "target_node": shown["TargetNode"]}
     wanted.update({"state": "disabled"} if mode == "none" else {"mode": mode})
-    # daxctl counts the blocks of one range only (KERNEL.md section 10).
+    # daxctl counts the blocks of one range only.
     if mode == "system-ram" and len(ranges) == 1:
         wanted.update(online_memblocks=len(online), total_memblocks=len(blocks))
     require_same(wanted, listed, f"{name} in daxctl's list")
