@@ -128,6 +128,14 @@ static int call_find_object(Call *call, Failure *failure) {
         return 0;
 }
 
+static unsigned layout_weights(const Layout *layout) {
+        for (size_t i = 0; layout && i < layout->n_devices; i++)
+                if (layout->devices[i].mode == DAX_MODE_SYSTEM_RAM)
+                        return WEIGHT_MEMORY;
+
+        return WEIGHT_NONE;
+}
+
 static unsigned call_weights(const Call *call) {
         const Options *options = &call->options;
         const DaxDevice *device = NULL;
@@ -158,9 +166,10 @@ static unsigned call_weights(const Call *call) {
             (options_have(options, OPTION_MODE) && options->mode == DAX_MODE_SYSTEM_RAM) ||
             (call->string && strcmp(call->string, dax_mode_name(DAX_MODE_SYSTEM_RAM)) == 0))
                 weights |= WEIGHT_MEMORY;
-        for (size_t k = 0; call->layout && k < call->layout->n_devices; k++)
-                if (call->layout->devices[k].mode == DAX_MODE_SYSTEM_RAM)
-                        weights |= WEIGHT_MEMORY;
+        weights |= layout_weights(call->layout);
+        if (strcmp(call->method->member, "Reconcile") == 0)
+                for (size_t i = 0; i < keeper_count(call->bus->keeper); i++)
+                        weights |= layout_weights(keeper_get(call->bus->keeper, i)->layout);
         if (call->layout &&
             (call->layout->region.keys & (LAYOUT_REGION_START | LAYOUT_REGION_CXL_SERIALS)))
                 weights |= WEIGHT_ADDRESSES;
@@ -194,6 +203,8 @@ static void call_run(Call *call) {
                               authorize_actions(method->interface, method->member,
                                                 call_weights(call)),
                               method->member, &failure);
+        if (r == 0 && call->layout && authorize_one(call->uid, ACTION_MANAGE_LAYOUTS))
+                r = layout_find_owners(call->layout, &failure);
         if (r == 0)
                 r = method->handler(call, &failure);
         if (r != 0)

@@ -113,6 +113,10 @@ static int file_read_layout(LayoutFile *file, const Opened *opened, const char *
                 return file_refuse(file, read_fault(r));
 
         r = layout_parse(file->name, file->source, text, size, &file->layout, &file->failure);
+        if (r == 0)
+                r = layout_find_owners(file->layout, &file->failure);
+        if (r != 0)
+                file->layout = layout_free(file->layout);
         return MIN(r, 0);
 }
 

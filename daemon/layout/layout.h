@@ -80,10 +80,15 @@ DEFINE_CLEANUP(Layout *, layout_free)
 /*
  * Reads a layout from @size bytes of @text. @name is "" for one that is only to be applied; @source
  * is the path of its file, or NULL. Returns 0, CONDITION_INVALID_LAYOUT with a sentence that tells
- * file, JSON path, what was expected and what was found, or -ENOMEM. Looks users and groups up.
+ * file, JSON path, what was expected and what was found, or -ENOMEM.
  */
 int layout_parse(const char *name, const char *source, const char *text, size_t size,
                  Layout **ret_layout, Failure *failure);
+/*
+ * Whether there are the users and groups that @layout names. As layout_parse(). It asks the system's
+ * name services, which may take their time: only for who may change something.
+ */
+int layout_find_owners(const Layout *layout, Failure *failure);
 
 /*
  * The one text that says what @layout says, with every default written out; layout_parse() reads it

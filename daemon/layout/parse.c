@@ -232,30 +232,31 @@ static int read_choice(const JsonValue *value, void *target) {
         return r;
 }
 
-static int read_user(const JsonValue *value, void *target) {
+/* What is passed on to udev, too: nothing that it would read as more than a name. */
+static const char *account_name(const JsonValue *value) {
         const char *name = json_value_string(value);
 
-        if (!name || strlen(name) >= sizeof(((DaxAccess *)NULL)->user))
-                return json_expected(value, "the name of a user");
+        return name && name[0] != '\0' && strlen(name) < sizeof(((DaxAccess *)NULL)->user) &&
+                               strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") ==
+                                       strlen(name) ?
+                       name :
+                       NULL;
+}
 
-        errno = 0;
-        if (!getpwnam(name))
-                return errno == ENOMEM ? -ENOMEM :
-                                         json_expected(value, "a user that there is here");
+static int read_user(const JsonValue *value, void *target) {
+        const char *name = account_name(value);
+
+        if (!name)
+                return json_expected(value, "the name of a user, of a-z, 0-9, '_' and '-'");
         strcpy(target, name);
         return 0;
 }
 
 static int read_group(const JsonValue *value, void *target) {
-        const char *name = json_value_string(value);
+        const char *name = account_name(value);
 
-        if (!name || strlen(name) >= sizeof(((DaxAccess *)NULL)->group))
-                return json_expected(value, "the name of a group");
-
-        errno = 0;
-        if (!getgrnam(name))
-                return errno == ENOMEM ? -ENOMEM :
-                                         json_expected(value, "a group that there is here");
+        if (!name)
+                return json_expected(value, "the name of a group, of a-z, 0-9, '_' and '-'");
         strcpy(target, name);
         return 0;
 }
@@ -525,20 +526,65 @@ static int layout_new(const char *name, const char *source, const char *text, si
         return 0;
 }
 
+/* How sentences call the layout. Freed by the caller; NULL when out of memory. */
+static char *layout_words(const char *name, const char *source) {
+        char *words;
+
+        if (!source && name[0] == '\0')
+                return strdup("the layout");
+        return asprintf(&words, "layout %s%s", source ? "file " : "", source ?: name) < 0 ? NULL :
+                                                                                            words;
+}
+
+static bool owner_is_known(const char *name, bool is_group, const char *known) {
+        if (name[0] == '\0' || strcmp(name, "root") == 0 || strcmp(name, known) == 0)
+                return true;
+        return is_group ? getgrnam(name) != NULL : getpwnam(name) != NULL;
+}
+
+int layout_find_owners(const Layout *layout, Failure *failure) {
+        _cleanup_free_ char *what = layout_words(layout->name, layout->source);
+        const JsonSource from = { .what = what,
+                                  .condition = CONDITION_INVALID_LAYOUT,
+                                  .failure = failure };
+        const JsonValue document = { .source = &from };
+        const JsonValue devices = { .source = &from, .parent = &document, .key = "devices" };
+        const char *user = "", *group = "";
+
+        if (!what)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < layout->n_devices; i++) {
+                const DaxAccess *access = &layout->devices[i].access;
+
+                if (!owner_is_known(access->user, false, user))
+                        return refuse_device(&devices, i, "access.user",
+                                             "expected a user that there is here, found \"%s\"",
+                                             access->user);
+                if (!owner_is_known(access->group, true, group))
+                        return refuse_device(&devices, i, "access.group",
+                                             "expected a group that there is here, found \"%s\"",
+                                             access->group);
+                user = access->user;
+                group = access->group;
+        }
+
+        return 0;
+}
+
 int layout_parse(const char *name, const char *source, const char *text, size_t size,
                  Layout **ret_layout, Failure *failure) {
         _cleanup_layout_ Layout *layout = NULL;
         _cleanup_json_ json_object *object = NULL;
-        _cleanup_free_ char *what = NULL;
-        JsonSource from = { .condition = CONDITION_INVALID_LAYOUT, .failure = failure };
+        _cleanup_free_ char *what = layout_words(name, source);
+        const JsonSource from = { .what = what,
+                                  .condition = CONDITION_INVALID_LAYOUT,
+                                  .failure = failure };
         JsonValue document = { .source = &from };
         int r;
 
-        if (asprintf(&what, "layout %s%s", source ? "file " : "", source ?: name) < 0) {
-                what = NULL;
+        if (!what)
                 return -ENOMEM;
-        }
-        from.what = source || name[0] != '\0' ? what : "the layout";
 
         if (size > LAYOUT_TEXT_MAX)
                 return json_refuse(&document, "it has %zu bytes, a layout has at most %d", size,

@@ -140,6 +140,15 @@ static void assert_refused(const char *text, const char *part) {
         assert_refused_n(text, strlen(text), part);
 }
 
+static void assert_unknown_owner(const char *text, const char *part) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        _cleanup_layout_ Layout *layout = parse(text);
+
+        assert_int_equal(layout_find_owners(layout, &failure), CONDITION_INVALID_LAYOUT);
+        if (!strstr(failure_message(&failure), part))
+                fail_msg("%s lacks %s", failure_message(&failure), part);
+}
+
 static const char example[] =
         "{ \"version\": 1,\n"
         "  \"region\":  { \"start\": \"0x100000000\", \"size\": \"1G\" },\n"
@@ -315,11 +324,14 @@ static void test_bad_devices(void **state) {
         assert_refused(DEVICE("\"size\":1,\"wipe\":\"no\""), "devices[0].wipe: expected true or");
 
         assert_refused(DEVICE("\"size\":1,\"access\":\"0660\""), "access: expected an object");
-        assert_refused(DEVICE("\"size\":1,\"access\":{\"user\":\"no-such-user\"}"),
-                       "devices[0].access.user: expected a user that there is here, found "
-                       "\"no-such-user\"");
-        assert_refused(DEVICE("\"size\":1,\"access\":{\"group\":\"no-such-group\"}"),
-                       "expected a group that there is here");
+        assert_refused(DEVICE("\"size\":1,\"access\":{\"user\":\"no=user\"}"),
+                       "devices[0].access.user: expected the name of a user, of a-z, 0-9, '_' and "
+                       "'-', found \"no=user\"");
+        assert_unknown_owner(DEVICE("\"size\":1,\"access\":{\"user\":\"no-such-user\"}"),
+                             "devices[0].access.user: expected a user that there is here, found "
+                             "\"no-such-user\"");
+        assert_unknown_owner(DEVICE("\"size\":1,\"access\":{\"group\":\"no-such-group\"}"),
+                             "expected a group that there is here");
         assert_refused(DEVICE("\"size\":1,\"access\":{\"user\":0}"), "expected the name of a user");
         assert_refused(DEVICE("\"size\":1,\"access\":{\"mode\":660}"), "octal digits");
         assert_refused(DEVICE("\"size\":1,\"access\":{\"mode\":\"0777\"}"), "octal digits");
