@@ -9,7 +9,6 @@
 #include <time.h>
 
 #define BUS_NAME "org.daxd1"
-#define PROGRESS_INTERVAL 100000 /* µs: at most ten changes of a job a second */
 
 static int bus_connect(Bus *bus);
 
@@ -229,24 +228,11 @@ static void job_added(const Job *job, void *userdata) {
                 (void)sd_bus_emit_object_added(bus->bus, path);
 }
 
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static void job_changed(const Job *job, void *userdata) {
         Bus *bus = userdata;
-        uint64_t now = now_monotonic();
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = path_of_job(job->id);
 
-        if (!bus_is_ready(bus) || now - bus->job_shown < PROGRESS_INTERVAL)
-                return;
-
-        bus->job_shown = now;
-        path = path_of_job(job->id);
-        if (path)
+        if (bus_is_ready(bus) && path)
                 (void)sd_bus_emit_properties_changed(bus->bus, path, BUS_JOB, "Step", "Steps",
                                                      "StepName", "Progress", "Cancelable",
                                                      "Objects", NULL);

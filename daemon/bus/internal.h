@@ -27,7 +27,6 @@ struct Bus {
         Senders senders;
         char **layouts; /* paths of the layout objects that were announced */
         size_t n_layouts;
-        uint64_t job_shown; /* µs, CLOCK_MONOTONIC: when a job's progress was emitted last */
 };
 
 typedef struct Method Method;

@@ -7,7 +7,9 @@
 #include <string.h>
 
 static uint32_t job_shown_step(const Job *job) {
-        return job->plan && job->stage >= JOB_RUNNING ? MIN(job->step + 1, job->plan->n_steps) : 0;
+        return job->plan && job->stage >= JOB_RUNNING ?
+                       MIN(job->shown_step + 1, job->plan->n_steps) :
+                       0;
 }
 
 static int get_property(sd_bus *sd, const char *path, const char *interface, const char *property,

@@ -29,6 +29,12 @@ typedef struct DaxBlock {
         DaxBlockState state;
 } DaxBlock;
 
+/* What a device is called, and which it is: the kernel gives names out again. */
+typedef struct DaxName {
+        char name[DAX_NAME_MAX + 1];
+        uint64_t identity; /* as in DaxDevice; 0: not known */
+} DaxName;
+
 /* Who may open the node. Nobody but root where not set. */
 typedef struct DaxAccess {
         char user[33];  /* "" is root */
@@ -43,6 +49,7 @@ typedef struct DaxDevice {
         uint64_t identity;
         /* The same for its life with memory, as it was read; daxd's own rebuilding begins a new one. */
         uint64_t life;
+        uint64_t seen; /* number of the kernel's last uevent before it was read */
         /* What Device.Incarnation says: one for as long as it is the same device to its users. */
         uint64_t incarnation;
         char label[LABEL_MAX + 1];

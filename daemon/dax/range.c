@@ -119,7 +119,11 @@ static int range_compare(const void *a, const void *b) {
 }
 
 void dax_ranges_sort(DaxRanges *ranges) {
-        if (ranges->count > 1)
+        bool sorted = true;
+
+        for (size_t i = 1; sorted && i < ranges->count; i++)
+                sorted = ranges->list[i - 1].offset <= ranges->list[i].offset;
+        if (!sorted) /* mostly it is: the kernel gives out the lowest names and the first holes */
                 qsort(ranges->list, ranges->count, sizeof(DaxRange), range_compare);
 }
 

@@ -24,15 +24,26 @@
 #define QUEUE_MAX 256      /* jobs that may wait for one region */
 #define QUEUE_MAX_OTHERS 8 /* of them those of one ordinary user */
 
+/* An event about a device, or about a memory block. */
+typedef struct Event {
+        uint64_t seqnum;
+        bool is_block;
+        uint64_t number; /* instance, or N of memoryN */
+} Event;
+
 typedef struct Queue {
         Engine *engine;
         uint32_t region;
         Job *jobs; /* the first one runs */
         size_t n_jobs;
         bool reading;          /* because of an event */
-        uint64_t read_seqnum;  /* the picture knows all events up to this one */
-        uint64_t event_seqnum; /* the last event that was heard of */
+        uint64_t names_seqnum; /* last uevent before its attributes and names were read */
+        uint64_t read_seqnum;  /* the same for all of it */
+        Event *events;         /* that the picture does not know yet */
+        size_t n_events;
         char *failure;
+        uint64_t *given_up; /* transactions whose records say why */
+        size_t n_given_up;
 } Queue;
 
 typedef struct Listening {
@@ -137,10 +148,10 @@ const char *engine_region_failure(const Engine *engine, uint32_t region) {
         return queue ? queue->failure : NULL;
 }
 
-void engine_set_region_failure(Engine *engine, uint32_t region, char *reason) {
+void engine_set_region_failure(Engine *engine, uint32_t region, char *reason, uint64_t id) {
         Queue *queue = engine_find_queue(engine, region);
 
-        if (!queue) {
+        if (!queue || ARRAY_APPEND(queue->given_up, queue->n_given_up, id) < 0) {
                 free(reason);
                 return;
         }
@@ -149,20 +160,87 @@ void engine_set_region_failure(Engine *engine, uint32_t region, char *reason) {
         queue->failure = reason;
 }
 
+void engine_clear_region_failure(Engine *engine, uint32_t region) {
+        Queue *queue = engine_find_queue(engine, region);
+
+        if (!queue)
+                return;
+
+        free(TAKE_PTR(queue->failure));
+        for (size_t i = 0; i < queue->n_given_up; i++)
+                (void)record_remove(queue->given_up[i], engine->transactions_dir);
+        free(TAKE_PTR(queue->given_up));
+        queue->n_given_up = 0;
+}
+
 /* --- pictures ----------------------------------------------------------------------------------- */
 
+static const DaxDevice *device_of_block(const DaxRegion *region, uint64_t start, uint64_t size) {
+        for (size_t i = 0; i < region->n_devices; i++)
+                for (size_t k = 0; k < region->devices[i]->ranges.count; k++) {
+                        DaxRange range = region->devices[i]->ranges.list[k];
+
+                        if (region->start + range.offset < start + size &&
+                            start < region->start + dax_range_end(range))
+                                return region->devices[i];
+                }
+
+        return NULL;
+}
+
+/* The last event of its kind that the picture knows of. */
+static uint64_t queue_knows(const Queue *queue, const Event *event) {
+        const DaxMachine *machine = &queue->engine->machine;
+        const DaxRegion *region = dax_machine_find_region(machine, queue->region);
+        uint64_t block = machine->block_size;
+        const DaxDevice *device = NULL;
+        char name[DAX_NAME_MAX + 1];
+
+        if (region && event->is_block) {
+                device = device_of_block(region, event->number * block, block);
+        } else if (region) {
+                snprintf(name, sizeof(name), "dax%" PRIu32 ".%" PRIu64, queue->region,
+                         event->number);
+                device = dax_region_find(region, name);
+        }
+        if (device)
+                return device->seen;
+
+        return event->is_block ? queue->read_seqnum : queue->names_seqnum;
+}
+
+/* What a transaction did itself, and what was read since, is no news. */
+static void queue_forget_known(Queue *queue) {
+        size_t n = 0;
+
+        for (size_t i = 0; i < queue->n_events; i++)
+                if (queue->events[i].seqnum > queue_knows(queue, &queue->events[i]))
+                        queue->events[n++] = queue->events[i];
+        queue->n_events = n;
+}
+
 static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
+        /* nothing is said of it while a worker binds memory */
+        const char *auto_online = fresh->auto_online[0] ? fresh->auto_online :
+                                                          engine->machine.auto_online;
+
         if (engine->machine.block_size == fresh->block_size &&
-            strcmp(engine->machine.auto_online, fresh->auto_online) == 0)
+            strcmp(engine->machine.auto_online, auto_online) == 0)
                 return;
 
         engine->machine.block_size = fresh->block_size;
-        memcpy(engine->machine.auto_online, fresh->auto_online, sizeof(fresh->auto_online));
+        memmove(engine->machine.auto_online, auto_online, sizeof(fresh->auto_online));
         TELL(engine, machine_changed, &engine->machine, userdata_);
 }
 
-int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion *known,
-                           DaxRegion **ret_region, bool *ret_missing) {
+/* Its devices were read after that event. */
+static void region_seen(DaxRegion *region, uint64_t seqnum) {
+        for (size_t i = 0; i < region->n_devices; i++)
+                region->devices[i]->seen = seqnum;
+}
+
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fresh,
+                           const DaxRegion *known, DaxRegion **ret_region, bool *ret_missing) {
         _cleanup_region_ DaxRegion *region = NULL;
         bool missing = false;
         uint64_t sum = 0;
@@ -173,19 +251,26 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion
         region = answer->machine.regions[0];
         answer->machine.n_regions = 0;
         engine_take_machine(engine, &answer->machine);
+        region_seen(region, answer->machine.seqnum);
+        if (fresh)
+                region_seen(fresh, answer->machine.seqnum);
 
         for (size_t i = 0; i < answer->n_names; i++) {
+                const DaxName *name = &answer->names[i];
+                DaxDevice *device;
                 const DaxDevice *old;
-                DaxDevice *copy;
 
-                if (dax_region_find(region, answer->names[i]))
+                if (dax_region_find(region, name->name))
                         continue;
-                old = known ? dax_region_find(known, answer->names[i]) : NULL;
-                if (!old) {
+                device = fresh ? dax_region_take(fresh, name->name) : NULL;
+                old = device ?: known ? dax_region_find(known, name->name) : NULL;
+                if (!old || old->identity != name->identity) {
                         missing = true;
+                        dax_device_free(device);
                         continue;
                 }
-                if (dax_device_copy(old, &copy) < 0 || dax_region_add(region, copy) < 0)
+                if ((!device && dax_device_copy(old, &device) < 0) ||
+                    dax_region_add(region, device) < 0)
                         return -ENOMEM;
         }
 
@@ -207,21 +292,89 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion
         return 0;
 }
 
-static const PlanDevice *plan_find(const Plan *plan, const char *name) {
-        for (size_t i = 0; plan && i < plan->n_devices; i++)
-                if (strcmp(plan->devices[i].name, name) == 0 &&
-                    plan->devices[i].action != PLAN_KEEP)
-                        return &plan->devices[i];
+static bool region_is_as_known(const DaxRegion *known, const WorkerAnswer *answer) {
+        const DaxRegion *region = answer->machine.n_regions == 1 ? answer->machine.regions[0] :
+                                                                   NULL;
 
-        return NULL;
+        if (!known || !region || region->n_devices > 0 || region->start != known->start ||
+            region->size != known->size || region->available_size != known->available_size ||
+            strcmp(region->seed, known->seed) != 0 ||
+            strcmp(region->youngest, known->youngest) != 0 || answer->n_names != known->n_devices)
+                return false;
+
+        for (size_t i = 0; i < answer->n_names; i++) /* both in order */
+                if (answer->names[i].identity != known->devices[i]->identity ||
+                    strcmp(answer->names[i].name, known->devices[i]->name) != 0)
+                        return false;
+
+        return true;
+}
+
+bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answer) {
+        Queue *queue = engine_find_queue(engine, id);
+
+        if (!queue || !region_is_as_known(dax_machine_find_region(&engine->machine, id), answer))
+                return false;
+
+        engine_take_machine(engine, &answer->machine);
+        queue->names_seqnum = MAX(queue->names_seqnum, answer->machine.seqnum);
+        queue_forget_known(queue);
+        return true;
+}
+
+/* The devices that a transaction has changed, by name, to be looked up quickly. */
+typedef struct Changed {
+        const PlanDevice **list;
+        size_t count;
+} Changed;
+
+static int compare_changed(const void *a, const void *b) {
+        const PlanDevice *const *x = a, *const *y = b;
+
+        return strcmp((*x)->name, (*y)->name);
+}
+
+static int compare_with_changed(const void *name, const void *element) {
+        const PlanDevice *const *device = element;
+
+        return strcmp(name, (*device)->name);
+}
+
+static int changed_of_plan(const Plan *plan, Changed *ret_changed) {
+        Changed changed = {};
+
+        changed.list = calloc(plan ? plan->n_devices + 1 : 1, sizeof(*changed.list));
+        if (!changed.list)
+                return -ENOMEM;
+        for (size_t i = 0; plan && i < plan->n_devices; i++)
+                if (plan->devices[i].action != PLAN_KEEP)
+                        changed.list[changed.count++] = &plan->devices[i];
+        if (changed.count > 1)
+                qsort(changed.list, changed.count, sizeof(*changed.list), compare_changed);
+
+        *ret_changed = changed;
+        return 0;
+}
+
+static const PlanDevice *changed_find(const Changed *changed, const char *name) {
+        const PlanDevice **found = NULL;
+
+        if (changed->count > 0)
+                found = bsearch(name, changed->list, changed->count, sizeof(*changed->list),
+                                compare_with_changed);
+        return found ? *found : NULL;
+}
+
+static void changed_deinit(Changed *changed) {
+        free(changed->list);
 }
 
 /* A device keeps its incarnation while it is the same one, and while our own hands rebuild it. */
-static void put_incarnations(const DaxRegion *before, DaxRegion *after, const Plan *plan) {
+static void put_incarnations(const DaxRegion *before, DaxRegion *after, const Changed *changed) {
         for (size_t i = 0; i < after->n_devices; i++) {
                 DaxDevice *device = after->devices[i];
                 const DaxDevice *old = before ? dax_region_find(before, device->name) : NULL;
-                const PlanDevice *planned = plan_find(plan, device->name);
+                const PlanDevice *planned = changed_find(changed, device->name);
 
                 if (device->life == 0) /* just read: the worker knows no other number */
                         device->life = device->incarnation;
@@ -234,7 +387,8 @@ static void put_incarnations(const DaxRegion *before, DaxRegion *after, const Pl
 }
 
 /* Notes whose the memory was that others took from their devices. */
-static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan) {
+static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
+                      const Changed *changed) {
         int r = 0;
 
         for (size_t i = 0; before && i < before->n_devices; i++) {
@@ -243,7 +397,7 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
                 bool same = device && device->identity == old->identity &&
                             strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
 
-                if (plan_find(plan, old->name) ||
+                if (changed_find(changed, old->name) ||
                     (same && dax_ranges_equal(&device->ranges, &old->ranges)))
                         continue;
                 for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
@@ -257,7 +411,7 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
                 const DaxDevice *device = after->devices[i];
                 const DaxDevice *old = dax_region_find(before, device->name);
 
-                if (plan_find(plan, device->name) || device->mode != DAX_MODE_DEVDAX ||
+                if (changed_find(changed, device->name) || device->mode != DAX_MODE_DEVDAX ||
                     (old && old->life == device->life && old->mode == device->mode))
                         continue;
                 for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
@@ -329,23 +483,31 @@ static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
 }
 
 int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint64_t seqnum) {
+        _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
+        uint64_t oldest = seqnum;
         Queue *queue;
         int r;
 
         r = engine_get_queue(engine, region->id, &queue);
-        if (r >= 0) {
-                before = dax_machine_take_region(&engine->machine, region->id);
-                put_incarnations(before, region, plan);
-                r = put_owners(engine, before, region, plan);
-                queue->read_seqnum = MAX(queue->read_seqnum, seqnum);
-        } else {
+        if (r >= 0)
+                r = changed_of_plan(plan, &changed);
+        if (r < 0) {
                 dax_region_free(region);
                 return r;
         }
 
+        before = dax_machine_take_region(&engine->machine, region->id);
+        put_incarnations(before, region, &changed);
+        r = put_owners(engine, before, region, plan, &changed);
+        for (size_t i = 0; i < region->n_devices; i++)
+                oldest = MIN(oldest, region->devices[i]->seen);
         if (dax_machine_put_region(&engine->machine, region) < 0)
                 return -ENOMEM;
+
+        queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
+        queue->read_seqnum = MAX(queue->read_seqnum, oldest);
+        queue_forget_known(queue);
 
         put_log_leaks(before, region);
         TELL(engine, region_changed, before, region, userdata_);
@@ -362,10 +524,6 @@ static void engine_drop_region(Engine *engine, uint32_t id) {
 
 void engine_job_changed(Engine *engine, const Job *job) {
         TELL(engine, job_changed, job, userdata_);
-}
-
-static bool queue_is_stale(const Queue *queue) {
-        return queue->event_seqnum > queue->read_seqnum;
 }
 
 /* Settling one record fewer: when the last is done, the queue runs. */
@@ -530,17 +688,15 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         known = dax_machine_find_region(&engine->machine, queue->region);
         if (error < 0 || answer->result.problem != WORKER_OK) {
                 /* it may be gone, or be another one by now: the inventory tells */
-                queue->read_seqnum = queue->event_seqnum;
+                queue->n_events = 0;
                 r = engine_inventory(engine);
         } else {
-                r = engine_complete_region(engine, answer, known, &region, &missing);
+                r = engine_complete_region(engine, answer, NULL, known, &region, &missing);
                 if (r >= 0)
                         r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
-                if (missing) /* what is missing after reading all has gone in between */
-                        queue->read_seqnum = MAX(queue->read_seqnum, answer->machine.seqnum);
         }
         if (r < 0) {
-                queue->read_seqnum = queue->event_seqnum; /* the next event tries again */
+                queue->n_events = 0; /* the next event tries again */
                 log_warning("cannot read region %" PRIu32 " anew: %s", queue->region,
                             text_errno(r));
         }
@@ -551,16 +707,17 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
 
 static int queue_read(Queue *queue) {
         const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
-        WorkerRequest request = { .op = WORKER_REGION,
-                                  .flags = WORKER_ALL_DEVICES,
-                                  .region = queue->region };
+        WorkerTask task = { .request = { .op = WORKER_REGION,
+                                         .flags = WORKER_ALL_DEVICES,
+                                         .region = queue->region },
+                            .done = queue_read_done,
+                            .userdata = queue };
 
         if (!region)
                 return engine_inventory(queue->engine);
-        request.region_start = region->start;
-        request.region_size = region->size;
-        if (workers_call(queue->engine->workers, false, &request, queue_read_done, NULL, queue,
-                         NULL) < 0)
+        task.request.region_start = region->start;
+        task.request.region_size = region->size;
+        if (workers_call(queue->engine->workers, &task, NULL) < 0)
                 return -ENOMEM;
         queue->reading = true;
         queue->engine->calls++;
@@ -579,7 +736,7 @@ static void queue_run(Queue *queue) {
                 job_start(job);
                 return;
         }
-        if (!job && engine->settled && !engine->stopping && queue_is_stale(queue) &&
+        if (!job && engine->settled && !engine->stopping && queue->n_events > 0 &&
             queue_read(queue) < 0)
                 log_warning("cannot read region %" PRIu32 " anew: out of memory", queue->region);
 }
@@ -613,7 +770,8 @@ static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
 }
 
 void engine_event(Engine *engine, const EngineEvent *event) {
-        uint32_t id, instance;
+        Event one = { .seqnum = event->seqnum, .is_block = !event->device };
+        uint32_t id, instance = 0;
         DaxRegion *region;
         Queue *queue;
 
@@ -635,13 +793,16 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         }
 
         queue = engine_find_queue(engine, region->id);
-        if (!queue || event->seqnum <= queue->read_seqnum)
+        one.number = event->device ? instance : event->block;
+        if (!queue || event->seqnum <= queue_knows(queue, &one))
                 return;
         if (event->removed && event->device && !queue->jobs &&
             !dax_region_find(region, event->device))
                 engine_suspect_free_memory(engine, region);
 
-        queue->event_seqnum = MAX(queue->event_seqnum, event->seqnum);
+        if (ARRAY_APPEND(queue->events, queue->n_events, one) < 0)
+                log_warning("cannot follow what happens to region %" PRIu32 ": out of memory",
+                            region->id);
         queue_run(queue);
 }
 
@@ -688,6 +849,7 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 /* a running job reads for itself, and its half-made devices are not for showing */
                 if (queue->jobs && queue->jobs->stage != JOB_QUEUED)
                         continue;
+                region_seen(region, fresh->seqnum);
                 r = owners_fill(engine->owners, region);
                 if (r >= 0)
                         r = engine_put_region(engine, TAKE_PTR(region), NULL, fresh->seqnum);
@@ -735,7 +897,9 @@ static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
 
 /* Starts an inventory, or sees to it that one follows the one that runs. */
 static int engine_inventory(Engine *engine) {
-        WorkerRequest request = { .op = WORKER_INVENTORY };
+        const WorkerTask task = { .request = { .op = WORKER_INVENTORY },
+                                  .done = inventory_done,
+                                  .userdata = engine };
         Refresh *refresh;
 
         if (engine->inventory_runs) {
@@ -748,7 +912,7 @@ static int engine_inventory(Engine *engine) {
                 return 0;
         }
 
-        if (workers_call(engine->workers, false, &request, inventory_done, NULL, engine, NULL) < 0)
+        if (workers_call(engine->workers, &task, NULL) < 0)
                 return -ENOMEM;
         engine->inventory_runs = true;
         engine->calls++;
@@ -797,13 +961,12 @@ static void holders_done(int error, WorkerAnswer *answer, void *userdata) {
 
 int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *device,
                    EngineHolders done, void *userdata) {
-        WorkerRequest request = {
-                .op = WORKER_HOLDERS,
-                .region = region->id,
-                .region_start = region->start,
-                .region_size = region->size,
-                .identity = device->identity,
-        };
+        WorkerTask task = { .request = { .op = WORKER_HOLDERS,
+                                         .region = region->id,
+                                         .region_start = region->start,
+                                         .region_size = region->size,
+                                         .identity = device->identity },
+                            .done = holders_done };
         HoldersCall *call;
 
         call = calloc(1, sizeof(*call));
@@ -811,8 +974,9 @@ int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *dev
                 return -ENOMEM;
 
         *call = (HoldersCall){ engine, done, userdata };
-        memcpy(request.device, device->name, sizeof(request.device));
-        if (workers_call(engine->workers, false, &request, holders_done, NULL, call, NULL) < 0) {
+        memcpy(task.request.device, device->name, sizeof(device->name));
+        task.userdata = call;
+        if (workers_call(engine->workers, &task, NULL) < 0) {
                 free(call);
                 return -ENOMEM;
         }
@@ -861,6 +1025,12 @@ static int engine_load_records(Engine *engine) {
         return 0;
 }
 
+static int compare_records(const void *a, const void *b) {
+        const Record *const *x = a, *const *y = b;
+
+        return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
 static int engine_settle_record(Engine *engine, Record *record) {
         JobRequest request = { .operation = "Settle",
                                .origin = JOB_ORIGIN_RECOVERY,
@@ -879,7 +1049,7 @@ static int engine_settle_record(Engine *engine, Record *record) {
                 log_warning("a transaction (%s) was left unfinished on a region that is gone; "
                             "nothing is left of it",
                             record->operation);
-                (void)record_remove(record, engine->transactions_dir);
+                (void)record_remove(record->id, engine->transactions_dir);
                 record_free(record);
                 return 0;
         }
@@ -907,7 +1077,10 @@ static void engine_settle_records(Engine *engine) {
         if (r < 0)
                 log_error("cannot look for unfinished transactions: %s", text_errno(r));
 
-        engine->unsettled++; /* this function itself */
+        engine->unsettled++;       /* this function itself */
+        if (engine->n_records > 1) /* in the order in which they were begun */
+                qsort(engine->records, engine->n_records, sizeof(*engine->records),
+                      compare_records);
         for (size_t i = 0; i < engine->n_records; i++)
                 if (engine_settle_record(engine, engine->records[i]) < 0)
                         log_error("cannot settle an unfinished transaction: out of memory");
@@ -1031,6 +1204,8 @@ Engine *engine_free(Engine *engine) {
         for (size_t i = 0; i < engine->n_queues; i++) {
                 assert(!engine->queues[i]->jobs);
                 free(engine->queues[i]->failure);
+                free(engine->queues[i]->given_up);
+                free(engine->queues[i]->events);
                 free(engine->queues[i]);
         }
         free(engine->queues);

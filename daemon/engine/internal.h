@@ -9,11 +9,17 @@ Workers *engine_workers(Engine *engine);
 int engine_transactions_dir(Engine *engine);
 
 /*
- * The picture of a region as a worker's answer has it, completed from @known (may be NULL) by the
- * devices that were not read. *@ret_missing: it takes reading all of them. 0 or an errno.
+ * The picture of a region as a worker's answer has it, completed by the devices that were not read:
+ * from @fresh, which loses them, else from @known (both may be NULL). *@ret_missing: it takes reading
+ * all of them. 0 or an errno.
  */
-int engine_complete_region(Engine *engine, WorkerAnswer *answer, const DaxRegion *known,
-                           DaxRegion **ret_region, bool *ret_missing);
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fresh,
+                           const DaxRegion *known, DaxRegion **ret_region, bool *ret_missing);
+/*
+ * Whether a worker's answer, for which no device was read, says that the region @id is as it is known:
+ * then its picture stands, as one of the answer's moment.
+ */
+bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answer);
 /*
  * Puts @region in place and tells the listeners. @plan, if any, is the transaction that made it so.
  * Fills in incarnations and old owners. Takes @region. 0 or an errno.
@@ -24,5 +30,10 @@ int engine_note_owners(Engine *engine, const Plan *plan);
 
 void engine_job_changed(Engine *engine, const Job *job);
 void engine_job_finished(Engine *engine, Job *job, JobResult result, const Failure *failure);
-/* The region cannot be trusted to be whole: @reason until a transaction on it succeeds. Takes it. */
-void engine_set_region_failure(Engine *engine, uint32_t region, char *reason);
+/*
+ * The region cannot be trusted to be whole: @reason (taken) until a transaction on it succeeds. The
+ * record of the transaction @id stays until then, so that the next daxd knows it, too.
+ */
+void engine_set_region_failure(Engine *engine, uint32_t region, char *reason, uint64_t id);
+/* A transaction has succeeded: the region is whole. */
+void engine_clear_region_failure(Engine *engine, uint32_t region);

@@ -19,11 +19,13 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define ATTEMPTS_MAX 2
+#define TELL_USEC 100000 /* listeners are not told more often how far a job is */
 
 static void job_read(Job *job, bool all);
-static void job_next_step(Job *job);
+static void job_next_steps(Job *job);
 static void job_settle(Job *job);
 static void job_go_back(Job *job);
 
@@ -66,9 +68,11 @@ Job *job_free(Job *job) {
         free(job->step_name);
         plan_free(job->plan);
         dax_region_free(job->now);
+        dax_region_free(job->fresh);
+        free(job->sent);
         free(job->strangers);
         record_free(job->record);
-        free(job->identities);
+        free(job->devices);
         free(job->held);
         failure_deinit(&job->failure);
         free(job);
@@ -98,8 +102,8 @@ static int job_publish(Job *job, const Plan *plan) {
 /* --- ends --------------------------------------------------------------------------------------- */
 
 static void job_finish(Job *job, JobResult result, const Failure *failure) {
-        if (job->record)
-                (void)record_remove(job->record, engine_transactions_dir(job->engine));
+        if (job->record && result != JOB_FAILED)
+                (void)record_remove(job->record->id, engine_transactions_dir(job->engine));
 
         job->stage = JOB_FINISHED;
         engine_job_finished(job->engine, job, result, failure);
@@ -129,7 +133,7 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
                  job->record ? job->record->operation : job->request.operation, region, text);
 }
 
-/* Neither there nor back. The record stays beside the others as what a person may want to read. */
+/* Neither there nor back. The record stays, as one that nobody shall try again. */
 static void job_give_up(Job *job, const Failure *why) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         _cleanup_free_ char *state = NULL;
@@ -141,8 +145,11 @@ static void job_give_up(Job *job, const Failure *why) {
                           failure_message(&job->failure), job->failure.message ? "; " : "",
                           failure_message(why), state ?: "unknown");
         job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
+        job->record->attempts = ATTEMPTS_MAX;
+        if (record_write(job->record, engine_transactions_dir(job->engine)) < 0)
+                log_warning("cannot write down in /run/daxd that this was given up");
         engine_set_region_failure(job->engine, job->request.region,
-                                  strdup(failure_message(&failure)));
+                                  strdup(failure_message(&failure)), job->record->id);
         (void)job_publish(job, NULL);
         job_finish(job, JOB_FAILED, &failure);
 }
@@ -216,14 +223,14 @@ static int job_make_plan(Job *job, Failure *failure) {
                                    "another (%s); look at it again",
                                    job->request.expect, job->plan->digest);
 
-        free(job->identities);
-        job->identities = calloc(job->plan->n_devices + 1, sizeof(*job->identities));
-        if (!job->identities)
+        free(job->devices);
+        job->devices = calloc(job->plan->n_devices + 1, sizeof(*job->devices));
+        if (!job->devices)
                 return -ENOMEM;
         for (size_t i = 0; i < job->plan->n_devices; i++) {
                 const DaxDevice *device = dax_region_find(now, job->plan->devices[i].name);
 
-                job->identities[i] = device ? device->identity : 0;
+                job->devices[i].identity = device ? device->identity : 0;
         }
 
         job->step = 0;
@@ -312,7 +319,8 @@ static void job_verify(Job *job) {
                 return;
         }
 
-        engine_set_region_failure(job->engine, job->request.region, NULL);
+        if (!back)
+                engine_clear_region_failure(job->engine, job->request.region);
         r = job_publish(job, job->plan);
         if (r < 0)
                 log_error("cannot keep what is known of region %" PRIu32 ": %s",
@@ -358,19 +366,23 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
         int r;
 
         job->call = NULL;
+        if (error >= 0 && answer->result.problem == WORKER_OK && !job->now && !job->record &&
+            engine_confirm_region(job->engine, job->request.region, answer)) {
+                job_have_read(job);
+                return;
+        }
         if (error < 0)
                 r = report_unreachable(error, &failure);
         else if (answer->result.problem != WORKER_OK)
                 r = report_read(job->request.region, &answer->result, &failure);
         else
-                r = engine_complete_region(job->engine, answer, job_now(job), &region, &missing);
+                r = engine_complete_region(job->engine, answer, job->fresh, job_now(job), &region,
+                                           &missing);
         if (r != 0) {
-                if (failure.condition == CONDITION_NO_SUCH_REGION && job->record) {
-                        job->record->forward = false; /* there is nothing to go to, or back to */
-                        job->record->attempts = ATTEMPTS_MAX;
-                        job->now = dax_region_free(job->now);
-                }
-                job_fail(job, r, &failure);
+                if (failure.condition == CONDITION_NO_SUCH_REGION)
+                        job_refuse(job, 0, &failure); /* nothing to go to, or back to, is left */
+                else
+                        job_fail(job, r, &failure);
                 return;
         }
 
@@ -381,48 +393,43 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
 
         dax_region_free(job->now);
         job->now = TAKE_PTR(region);
+        job->fresh = dax_region_free(job->fresh);
         job->seqnum = answer->machine.seqnum;
         job_have_read(job);
 }
 
-static void job_call(Job *job, const WorkerRequest *request, bool memory, WorkerCallDone done,
-                     WorkerCallProgress progress) {
+static void job_call(Job *job, WorkerTask *task) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
-        if (workers_call(engine_workers(job->engine), memory, request, done, progress, job,
-                         &job->call) < 0)
+        task->userdata = job;
+        if (workers_call(engine_workers(job->engine), task, &job->call) < 0)
                 job_fail(job, -ENOMEM, &failure);
 }
 
-static void request_name_region(Job *job, WorkerRequest *request) {
+static WorkerRequest job_request(const Job *job, WorkerOp op) {
         const DaxRegion *region = job_now(job);
 
-        request->region = job->request.region;
-        request->region_start = region ? region->start : 0;
-        request->region_size = region ? region->size : 0;
+        return (WorkerRequest){
+                .op = op,
+                .region = job->request.region,
+                .region_start = region ? region->start : 0,
+                .region_size = region ? region->size : 0,
+        };
 }
 
-/* Reads the region: the devices that matter to this job, or all when those are not known yet. */
+/*
+ * Reads the region: with all devices when those are not known yet, else the one that the job is
+ * about. What a transaction has changed was read back with its last step.
+ */
 static void job_read(Job *job, bool all) {
-        WorkerRequest request = { .op = WORKER_REGION };
+        WorkerTask task = { .request = job_request(job, WORKER_REGION), .done = job_read_done };
 
-        request_name_region(job, &request);
-        for (size_t i = 0; !all && job->plan && i < job->plan->n_devices; i++) {
-                const PlanDevice *device = &job->plan->devices[i];
-
-                if (device->action == PLAN_KEEP || device->name[0] == '\0')
-                        continue;
-                if (request.n_names == WORKER_REQUEST_NAMES_MAX)
-                        all = true;
-                else
-                        memcpy(request.names[request.n_names++], device->name, DAX_NAME_MAX + 1);
-        }
         if (!job->plan && job->request.device[0] != '\0')
-                memcpy(request.names[request.n_names++], job->request.device, DAX_NAME_MAX + 1);
+                memcpy(task.request.device, job->request.device, sizeof(task.request.device));
         job->read_all = all;
         if (all)
-                request.flags |= WORKER_ALL_DEVICES;
-        job_call(job, &request, false, job_read_done, NULL);
+                task.request.flags |= WORKER_ALL_DEVICES;
+        job_call(job, &task);
 }
 
 /* --- holders ------------------------------------------------------------------------------------ */
@@ -469,16 +476,16 @@ static void job_holders_done(int error, WorkerAnswer *answer, void *userdata) {
 static void job_ask_holders(Job *job) {
         while (!job->request.force && !job->record && job->asked < job->plan->n_devices) {
                 const PlanDevice *device = &job->plan->devices[job->asked++];
-                WorkerRequest request = { .op = WORKER_HOLDERS };
+                WorkerTask task = { .request = job_request(job, WORKER_HOLDERS),
+                                    .done = job_holders_done };
 
                 if (!device->before || device->before->mode != DAX_MODE_DEVDAX ||
                     !plan_device_is_disrupted(job->plan, job->asked - 1))
                         continue;
 
-                request_name_region(job, &request);
-                memcpy(request.device, device->name, sizeof(request.device));
-                request.identity = job->identities[job->asked - 1];
-                job_call(job, &request, false, job_holders_done, NULL);
+                memcpy(task.request.device, device->name, sizeof(device->name));
+                task.request.identity = job->devices[job->asked - 1].identity;
+                job_call(job, &task);
                 return;
         }
 
@@ -486,6 +493,31 @@ static void job_ask_holders(Job *job) {
 }
 
 /* --- running ------------------------------------------------------------------------------------ */
+
+/* Finds the plan's devices in the record, and which step is the last for each. */
+static int job_match_record(Job *job) {
+        _cleanup_free_ size_t *last = calloc(job->record->n_devices + 1, sizeof(*last));
+        const Plan *plan = job->plan;
+
+        if (!last)
+                return -ENOMEM;
+
+        for (size_t i = 0; i < plan->n_devices; i++)
+                if (plan->devices[i].action != PLAN_KEEP)
+                        job->devices[i].entry = record_entry(job->record, plan, i);
+        for (size_t i = 0; i < plan->n_steps; i++) {
+                size_t entry = job->devices[plan->steps[i].device].entry;
+
+                if (entry == SIZE_MAX)
+                        return -ENOENT;
+                last[entry] = i;
+        }
+        for (size_t i = 0; i < plan->n_devices; i++)
+                if (plan->devices[i].action != PLAN_KEEP && job->devices[i].entry != SIZE_MAX)
+                        job->devices[i].last_step = last[job->devices[i].entry];
+
+        return 0;
+}
 
 static int job_write_record(Job *job) {
         Record *record;
@@ -515,11 +547,13 @@ static int job_write_record(Job *job) {
                     job->plan->steps[i].mode == DAX_MODE_SYSTEM_RAM)
                         strcpy(job->record->auto_online, engine_machine(job->engine)->auto_online);
 
-        return record_write(job->record, engine_transactions_dir(job->engine));
+        r = job_match_record(job);
+        return r < 0 ? r : record_write(job->record, engine_transactions_dir(job->engine));
 }
 
 static void job_begin(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
+        bool begun;
         int r = 0;
 
         if (job->cancelled && !job->record) {
@@ -539,76 +573,130 @@ static void job_begin(Job *job) {
                 return;
         }
 
+        begun = job->record;
         r = engine_note_owners(job->engine, job->plan);
         if (r >= 0)
                 r = job_write_record(job);
-        if (r < 0) {
+        if (r == -ENOSPC && job_is_going_back(job)) {
+                /* the one that is there leads back as well */
+                log_warning("cannot write the transaction's record anew: /run/daxd is full");
+        } else if (r < 0) {
                 (void)failure_set(&failure, CONDITION_KERNEL,
-                                  "cannot write the transaction's record in /run/daxd (%s); "
-                                  "nothing was changed",
-                                  text_errno(r));
-                if (job_is_going_back(job)) {
-                        job->record->attempts = ATTEMPTS_MAX;
+                                  "cannot write the transaction's record in /run/daxd (%s)%s",
+                                  text_errno(r), begun ? "" : "; nothing was changed");
+                if (begun)
                         job_fail(job, 0, &failure);
-                } else {
+                else
                         job_refuse(job, 0, &failure);
-                }
                 return;
         }
 
         job->stage = JOB_RUNNING;
-        job_next_step(job);
+        job_next_steps(job);
 }
 
-static void job_show_step(Job *job) {
-        free(job->step_name);
-        job->step_name = job->step < job->plan->n_steps ?
-                                 plan_step_describe(job->plan, &job->plan->steps[job->step]) :
-                                 NULL;
-        job->progress = (double)job->step / MAX(job->plan->n_steps, (size_t)1);
-        engine_job_changed(job->engine, job);
+static uint64_t now_monotonic(void) {
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
-static void job_step_progress(uint64_t done, uint64_t total, void *userdata) {
-        Job *job = userdata;
-        double part = total > 0 ? (double)done / (double)total : 0;
+/* Shows that @step is under way, and how much of it is done, from 0 to 1. */
+static void job_show_step(Job *job, size_t step, double part) {
+        const Plan *plan = job->plan;
 
-        job->progress = ((double)job->step + part) / (double)job->plan->n_steps;
-        engine_job_changed(job->engine, job);
-}
-
-/* The step made a device: from now on it has a name. */
-static int job_step_created(Job *job, const PlanStep *step, const WorkerAnswer *answer) {
-        size_t entry = record_entry(job->record, job->plan, step->device);
-        const DaxDevice *device;
-
-        if (answer->machine.n_regions != 1 || answer->machine.regions[0]->n_devices != 1)
-                return -EBADMSG;
-
-        device = answer->machine.regions[0]->devices[0];
-        plan_set_name(job->plan, step->device, device->name);
-        job->identities[step->device] = device->identity;
-        if (entry != SIZE_MAX) {
-                memcpy(job->record->devices[entry].name, device->name, sizeof(device->name));
-                job->record->devices[entry].identity = device->identity;
+        if (!job->step_name || step != job->shown_step) {
+                free(job->step_name);
+                job->step_name = step < plan->n_steps ?
+                                         plan_step_describe(plan, &plan->steps[step]) :
+                                         NULL;
         }
-        job->record->awaited = SIZE_MAX;
-        return 0;
+        job->shown_step = step;
+        job->progress = MIN(((double)step + part) / (double)MAX(plan->n_steps, (size_t)1), 1.0);
+        if (now_monotonic() - job->told_usec < TELL_USEC)
+                return;
+        job->told_usec = now_monotonic();
+        engine_job_changed(job->engine, job);
 }
 
-static void job_step_done(int error, WorkerAnswer *answer, void *userdata) {
+static void job_steps_progress(const WorkerProgress *progress, void *userdata) {
         Job *job = userdata;
-        const PlanStep *step = &job->plan->steps[job->step];
-        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        size_t step = job->step + MIN(progress->step, (uint64_t)job->n_sent - 1);
+        double part = progress->total > 0 ? (double)progress->done / (double)progress->total : 0;
+
+        job_show_step(job, step, part);
+}
+
+/* What the devices are called that the first @n of the steps have made. */
+static int job_take_made(Job *job, size_t n) {
+        int r = record_catch_up(job->record); /* also for what a worker did that has died */
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                const PlanStep *step = &job->plan->steps[job->step + i];
+                const RecordDevice *entry = &job->record->devices[job->sent[i].entry];
+
+                if (step->op != PLAN_CREATE)
+                        continue;
+                plan_set_name(job->plan, step->device, entry->name);
+                job->devices[step->device].identity = entry->identity;
+        }
+
+        return r;
+}
+
+/* Keeps the devices that the answer brought; they are final. */
+static int job_take_fresh(Job *job, WorkerAnswer *answer) {
+        DaxRegion *from;
         int r = 0;
 
-        job->call = NULL;
+        if (answer->machine.n_regions == 0)
+                return 0;
+        if (!job->fresh && dax_region_new(&job->fresh) < 0)
+                return -ENOMEM;
+
+        from = answer->machine.regions[0];
+        while (r >= 0 && from->n_devices > 0) {
+                DaxDevice *device = from->devices[--from->n_devices];
+
+                dax_device_free(dax_region_take(job->fresh, device->name));
+                r = dax_region_add(job->fresh, device);
+        }
+        return r;
+}
+
+/* What came of the steps that were sent, in the record and in what is known. 0, or why not. */
+static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *failure) {
+        size_t done = error < 0 ? job->n_sent : MIN(answer->result.steps, (uint64_t)job->n_sent);
+        bool failed = error >= 0 && answer->result.problem != WORKER_OK;
+        int r, s;
+
+        r = job_take_made(job, error < 0 ? 0 : done);
+        s = error < 0 ? 0 : job_take_fresh(job, answer);
+        /* a step that failed may have been carried out; of a dead worker nobody knows */
+        for (size_t i = 0; i < done + failed && i < job->n_sent; i++)
+                job->record->published |= job->plan->steps[job->step + i].op == PLAN_PUBLISH;
+        if (error >= 0)
+                job->step += done;
+
         if (error < 0)
-                r = report_unreachable(error, &failure);
-        else if (answer->result.problem != WORKER_OK)
-                r = report_step(job->plan, step, &answer->result, &failure);
-        else if (step->op == PLAN_CREATE)
-                r = job_step_created(job, step, answer);
+                return report_unreachable(error, failure);
+        if (failed && job->step < job->plan->n_steps)
+                return report_step(job->plan, &job->plan->steps[job->step], &answer->result,
+                                   failure);
+        if (r < 0 || s < 0)
+                return r < 0 ? r : s;
+        return failed || done < job->n_sent ? -EBADMSG : 0;
+}
+
+static void job_steps_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r;
+
+        job->call = NULL;
+        job->last_serial = answer->serial;
+        r = job_take_answer(job, error, answer, &failure);
         if (error < 0 && job->record->resumes && job->record->forward &&
             ++job->record->attempts < ATTEMPTS_MAX) {
                 job_settle(job); /* as a new daxd would: a layout goes on */
@@ -618,10 +706,6 @@ static void job_step_done(int error, WorkerAnswer *answer, void *userdata) {
                 job_fail(job, r, &failure);
                 return;
         }
-
-        if (step->op == PLAN_PUBLISH)
-                job->record->published = true;
-        job->step++;
         if (job->cancelled && job->record->forward && !job->settles) {
                 (void)failure_set(&failure, CONDITION_CANCELLED, "cancelled after step %zu of %zu",
                                   job->step, job->plan->n_steps);
@@ -629,50 +713,94 @@ static void job_step_done(int error, WorkerAnswer *answer, void *userdata) {
                 return;
         }
 
-        job_next_step(job);
+        job_next_steps(job);
 }
 
-static void job_next_step(Job *job) {
-        WorkerRequest request = { .op = WORKER_STEP };
-        _cleanup_failure_ Failure failure = FAILURE_INIT;
-        const PlanDevice *device;
-        const PlanStep *step;
+/* Then others may have been at devices that were done first. */
+static bool job_took_long(const Job *job) {
+        for (size_t i = 0; i < job->plan->n_steps; i++)
+                if (job->plan->steps[i].op == PLAN_WIPE ||
+                    plan_step_is_memory(job->plan, &job->plan->steps[i]))
+                        return true;
+
+        return false;
+}
+
+static void job_prepare_step(const Job *job, size_t number, WorkerStep *ret_step) {
+        const PlanStep *step = &job->plan->steps[number];
+        const PlanDevice *device = &job->plan->devices[step->device];
+        const JobDevice *known = &job->devices[step->device];
+
+        *ret_step = (WorkerStep){
+                .op = step->op,
+                .mode = step->mode,
+                .state = step->state,
+                .entry = known->entry,
+                .identity = known->identity,
+                .value = step->value,
+                .range = step->range,
+                .first_block = step->first_block,
+                .n_blocks = step->n_blocks,
+                .is_last = known->last_step == number,
+        };
+        memcpy(ret_step->device, device->name, sizeof(device->name));
+        if (step->op == PLAN_PUBLISH) {
+                memcpy(ret_step->label, device->after->label, sizeof(ret_step->label));
+                ret_step->access = device->after->access;
+        }
+}
+
+/* The steps from the next one on that one worker can do in one go. */
+static int job_prepare_steps(Job *job, bool *ret_memory) {
+        const Plan *plan = job->plan;
         int r;
 
-        job_show_step(job);
+        if (!job->sent)
+                job->sent = calloc(WORKER_STEPS_MAX, sizeof(*job->sent));
+        if (!job->sent)
+                return -ENOMEM;
+
+        *ret_memory = plan_step_is_memory(plan, &plan->steps[job->step]);
+        for (job->n_sent = 0; job->n_sent < WORKER_STEPS_MAX; job->n_sent++) {
+                size_t number = job->step + job->n_sent;
+
+                if (number == plan->n_steps ||
+                    plan_step_is_memory(plan, &plan->steps[number]) != *ret_memory)
+                        break;
+                job_prepare_step(job, number, &job->sent[job->n_sent]);
+        }
+
+        r = record_steps(job->record, job->sent, job->n_sent, job->step);
+        return job_is_going_back(job) && r == -ENOSPC ? 0 : r; /* what is there leads back, too */
+}
+
+static void job_next_steps(Job *job) {
+        WorkerTask task = { .request = job_request(job, WORKER_STEPS),
+                            .done = job_steps_done,
+                            .progress = job_steps_progress };
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        int r;
+
+        job_show_step(job, job->step, 0);
         if (job->step == job->plan->n_steps) {
                 job->stage = JOB_VERIFYING;
-                job_read(job, false);
+                job_read(job, job_took_long(job));
                 return;
         }
 
-        r = record_step(job->record, job->plan, job->step);
+        r = job_prepare_steps(job, &task.memory);
         if (r < 0) {
                 job_fail(job, r, &failure);
                 return;
         }
 
-        step = &job->plan->steps[job->step];
-        device = &job->plan->devices[step->device];
-        request_name_region(job, &request);
-        memcpy(request.device, device->name, sizeof(request.device));
-        request.identity = job->identities[step->device];
         if (job->request.force || job->record->force)
-                request.flags |= WORKER_FORCE;
-        request.step = step->op;
-        request.mode = step->mode;
-        request.state = step->state;
-        request.value = step->value;
-        request.range = step->range;
-        request.first_block = step->first_block;
-        request.n_blocks = step->n_blocks;
-        if (step->op == PLAN_PUBLISH) {
-                memcpy(request.label, device->after->label, sizeof(request.label));
-                request.access = device->after->access;
-        }
-
-        job_call(job, &request, plan_step_is_memory(job->plan, step), job_step_done,
-                 job_step_progress);
+                task.request.flags |= WORKER_FORCE;
+        task.request.follows = job->step > 0 ? job->last_serial : 0;
+        task.request.n_steps = job->n_sent;
+        task.steps = job->sent;
+        task.record_fd = job->record->fd;
+        job_call(job, &task);
 }
 
 /* --- back --------------------------------------------------------------------------------------- */
@@ -691,16 +819,19 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
 
 /* Reads what is and plans from there, after putting auto_online_blocks back in order. */
 static void job_settle(Job *job) {
-        WorkerRequest request = { .op = WORKER_RESTORE_AUTO_ONLINE };
+        WorkerTask task = { .request = { .op = WORKER_RESTORE_AUTO_ONLINE },
+                            .memory = true,
+                            .done = job_restore_done };
 
         job->stage = JOB_READING;
+        job->fresh = dax_region_free(job->fresh);
         if (job->record->auto_online[0] == '\0') {
                 job_read(job, true);
                 return;
         }
 
-        strcpy(request.label, job->record->auto_online);
-        job_call(job, &request, true, job_restore_done, NULL);
+        strcpy(task.request.value, job->record->auto_online);
+        job_call(job, &task);
 }
 
 static void job_go_back(Job *job) {
@@ -730,12 +861,11 @@ void job_start(Job *job) {
         job_settle(job);
 }
 
-/* A write that the kernel does not let be interrupted is waited for, and the job says so. */
+/* A step that cannot be interrupted is waited for, and the job says so. */
 static void job_say_it_waits(Job *job) {
         char *name;
 
-        if (asprintf(&name, "%s (cancelled; the kernel finishes this step first)",
-                     job->step_name ?: "") < 0)
+        if (asprintf(&name, "%s (cancelled: this step ends first)", job->step_name ?: "") < 0)
                 return;
         free(job->step_name);
         job->step_name = name;
@@ -743,7 +873,6 @@ static void job_say_it_waits(Job *job) {
 
 void job_cancel(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
-        const PlanStep *step;
 
         if (!job_is_cancelable(job))
                 return;
@@ -757,11 +886,8 @@ void job_cancel(Job *job) {
         }
 
         if (job->stage == JOB_RUNNING && job->call) {
-                step = &job->plan->steps[job->step];
-                if (step->op == PLAN_OFFLINE || step->op == PLAN_WIPE)
-                        worker_call_interrupt(job->call);
-                else
-                        job_say_it_waits(job);
+                worker_call_interrupt(job->call);
+                job_say_it_waits(job);
         }
         engine_job_changed(job->engine, job);
 }

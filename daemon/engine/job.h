@@ -3,7 +3,7 @@
 
 /*
  * One transaction on one region. A job reads what is, asks its request for the wanted picture, plans,
- * writes the record, runs the steps one at a time, reads back, and only then tells anybody. When a
+ * writes the record, has the steps run one after the other, reads back, and only then tells anybody. When a
  * step fails, when it is cancelled or a worker dies, it plans back to what its own devices were, by
  * the same road. A record that an earlier daxd left is settled as a job too.
  */
@@ -76,6 +76,13 @@ typedef enum JobStage {
         JOB_FINISHED,
 } JobStage;
 
+/* What a job knows of a device of its plan. */
+typedef struct JobDevice {
+        uint64_t identity; /* 0: not made yet */
+        size_t entry;      /* in the record */
+        size_t last_step;  /* of the plan, on this device or another with its name */
+} JobDevice;
+
 struct Job {
         Engine *engine;
         Job *next; /* in the queue of its region */
@@ -83,21 +90,27 @@ struct Job {
         JobRequest request;
         uint64_t start_time; /* µs, CLOCK_REALTIME */
         JobStage stage;
-        size_t step;
+        size_t step;        /* how many of the plan's have been done, as far as it is known */
+        size_t shown_step;  /* which one is under way, as far as a worker has told */
+        uint64_t told_usec; /* µs, CLOCK_MONOTONIC: when listeners were told of that last */
         char *step_name;
         double progress; /* 0 to 1 */
         bool cancelled;
         bool settles; /* it has its pictures from a record */
         bool read_all;
 
-        uint64_t seqnum; /* of the last uevent before `now` was read */
-        DaxRegion *now;  /* what was read while the transaction is in the middle: not for others */
+        uint64_t seqnum;  /* of the last uevent before `now` was read */
+        DaxRegion *now;   /* what was read while the transaction is in the middle: not for others */
+        DaxRegion *fresh; /* devices as they were read back after their last step; may be NULL */
         Plan *plan;
         Record *record;
-        uint64_t *identities; /* of the plan's devices */
+        JobDevice *devices; /* of the plan */
         char (*held)[DAX_NAME_MAX + 1];
         size_t n_held;
-        size_t asked; /* how many of the plan's devices were asked for holders */
+        size_t asked;     /* how many of the plan's devices were asked for holders */
+        WorkerStep *sent; /* the steps that a worker has now, from `step` on */
+        size_t n_sent;
+        uint64_t last_serial; /* of the last that were answered */
         WorkerCall *call;
         Failure failure; /* why it goes back */
         char *strangers; /* what could not be settled because it is not its own any more */

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define RECORD_VERSION 1
 #define RECORD_SIZE_MAX (16 << 20)
@@ -238,8 +239,8 @@ static int header_new(const Record *record, json_object **ret_header) {
         return 0;
 }
 
-static void record_file_name(const Record *record, char name[static 32]) {
-        snprintf(name, 32, "%" PRIu64 ".json", record->id);
+static void record_file_name(uint64_t id, char name[static 32]) {
+        snprintf(name, 32, "%" PRIu64 ".json", id);
 }
 
 int record_write(Record *record, int dir) {
@@ -255,41 +256,58 @@ int record_write(Record *record, int dir) {
         if (r < 0)
                 return r;
 
-        record_file_name(record, name);
+        record_file_name(record->id, name);
         r = file_replace(dir, name, text, size, 0600, 0);
         if (r < 0)
                 return r;
 
         closep(&record->fd);
         record->awaited = SIZE_MAX;
-        record->fd = openat(dir, name, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+        record->size = size;
+        record->fd = openat(dir, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
         return record->fd < 0 ? -errno : 0;
 }
 
-int record_step(Record *record, const Plan *plan, size_t step) {
-        const PlanStep *what = &plan->steps[step];
-        size_t entry = record_entry(record, plan, what->device);
-        char line[256];
-        int n;
+/* For a person, who may have the plan; and whether a name was going to be given away. */
+int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first) {
+        bool publishes = false;
+        char line[128];
+        int size, r;
 
-        if (entry == SIZE_MAX)
-                return -ENOENT;
+        for (size_t i = 0; i < n; i++)
+                publishes |= steps[i].op == PLAN_PUBLISH;
+        size = snprintf(line, sizeof(line), "{\"from\":%zu,\"to\":%zu,\"publishes\":%s}\n", first,
+                        first + n - 1, publishes ? "true" : "false");
 
-        record->awaited = what->op == PLAN_CREATE ? entry : SIZE_MAX;
-        n = snprintf(line, sizeof(line),
-                     "{\"step\":%zu,\"op\":\"%s\",\"device\":%zu,\"name\":\"%s\","
-                     "\"identity\":%" PRIu64 "}\n",
-                     step, plan_op_name(what->op), entry, record->devices[entry].name,
-                     record->devices[entry].identity);
-        return file_write_all(record->fd, line, n);
+        r = file_write_all(record->fd, line, size);
+        if (r < 0) {
+                (void)!ftruncate(record->fd, record->size);
+                return r;
+        }
+
+        record->awaited = SIZE_MAX;
+        record->size += size;
+        return 0;
 }
 
-int record_remove(Record *record, int dir) {
+void record_set_name(Record *record, size_t index, const char *name, uint64_t identity) {
+        RecordDevice *entry = &record->devices[index];
+
+        /* the kernel gives names out again: who had it before is not there any more */
+        for (size_t i = 0; i < record->n_devices; i++)
+                if (strcmp(record->devices[i].name, name) == 0) {
+                        memset(record->devices[i].name, 0, sizeof(entry->name));
+                        record->devices[i].identity = 0;
+                }
+
+        snprintf(entry->name, sizeof(entry->name), "%s", name);
+        entry->identity = identity;
+}
+
+int record_remove(uint64_t id, int dir) {
         char name[32];
 
-        record_file_name(record, name);
-        closep(&record->fd);
-        record->fd = -1;
+        record_file_name(id, name);
         return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
@@ -510,56 +528,136 @@ static int read_header(const JsonValue *value, Record *record) {
         return json_read_object(value, fields, ELEMENTS(fields), record, NULL);
 }
 
-typedef struct RecordStep {
-        uint64_t step, device, identity;
+/* A line of record_steps(), or one that a worker has added. */
+typedef struct RecordLine {
+        uint64_t from, to, entry, identity;
+        bool publishes;
         char name[DAX_NAME_MAX + 1];
-        PlanOp op;
-} RecordStep;
+} RecordLine;
 
-static int read_op(const JsonValue *value, void *target) {
-        const char *text = json_value_string(value);
-        PlanOp op = text ? plan_op_from_name(text) : _PLAN_OP_INVALID;
+static int read_steps(const JsonValue *value, Record *record) {
+        static const JsonField fields[] = {
+                { "from", json_read_u64, offsetof(RecordLine, from), true },
+                { "to", json_read_u64, offsetof(RecordLine, to), true },
+                { "publishes", json_read_bool, offsetof(RecordLine, publishes), true },
+        };
+        RecordLine line = {};
+        int r;
 
-        if (op == _PLAN_OP_INVALID)
-                return json_expected(value, "a step's name");
-        *(PlanOp *)target = op;
+        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
+        if (r != 0)
+                return r;
+
+        record->awaited = SIZE_MAX;
+        record->published |= line.publishes;
         return 0;
 }
 
-static int read_step(const JsonValue *value, Record *record) {
+static int read_making(const JsonValue *value, Record *record) {
         static const JsonField fields[] = {
-                { "step", json_read_u64, offsetof(RecordStep, step), true },
-                { "op", read_op, offsetof(RecordStep, op), true },
-                { "device", json_read_u64, offsetof(RecordStep, device), true },
-                { "name", read_name, offsetof(RecordStep, name), true },
-                { "identity", json_read_u64, offsetof(RecordStep, identity), true },
+                { "making", json_read_u64, offsetof(RecordLine, entry), true },
         };
-        RecordStep step = {};
+        RecordLine line = {};
         int r;
 
-        r = json_read_object(value, fields, ELEMENTS(fields), &step, NULL);
+        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
         if (r != 0)
                 return r;
-        if (step.device >= record->n_devices)
-                return json_expected(value, "a device of the record");
+        if (line.entry >= record->n_devices)
+                return json_refuse(value, "there is no such device in the record");
 
-        memcpy(record->devices[step.device].name, step.name, sizeof(step.name));
-        record->devices[step.device].identity = step.identity;
-        record->awaited = step.op == PLAN_CREATE ? step.device : SIZE_MAX;
-        record->published |= step.op == PLAN_PUBLISH;
+        record->awaited = line.entry;
+        return 0;
+}
+
+static int read_made(const JsonValue *value, Record *record) {
+        static const JsonField fields[] = {
+                { "made", json_read_u64, offsetof(RecordLine, entry), true },
+                { "name", read_name, offsetof(RecordLine, name), true },
+                { "identity", json_read_u64, offsetof(RecordLine, identity), true },
+        };
+        RecordLine line = {};
+        int r;
+
+        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
+        if (r != 0)
+                return r;
+        if (record->awaited == SIZE_MAX || record->awaited != line.entry)
+                return json_refuse(value, "no such device is awaited");
+
+        record_set_name(record, line.entry, line.name, line.identity);
+        record->awaited = SIZE_MAX;
         return 0;
 }
 
 static int read_line(const JsonSource *source, char *line, Record *record, bool header) {
         _cleanup_json_ json_object *object = NULL;
+        JsonValue value = { .source = source };
         int r;
 
         r = json_parse_strict(source, line, strlen(line), &object);
         if (r != 0)
                 return r;
 
-        return (header ? read_header :
-                         read_step)(&(JsonValue){ .source = source, .object = object }, record);
+        value.object = object;
+        if (header)
+                return read_header(&value, record);
+        if (json_object_object_get_ex(object, "making", NULL))
+                return read_making(&value, record);
+        if (json_object_object_get_ex(object, "made", NULL))
+                return read_made(&value, record);
+        return read_steps(&value, record);
+}
+
+/* Reads lines of a text of which the first may be the header. */
+static int read_lines(const JsonSource *source, char *text, Record *record, bool header) {
+        for (char *line = text, *end; header || *line != '\0'; line = end, header = false) {
+                int r;
+
+                end = strchr(line, '\n');
+                if (end)
+                        *end++ = '\0';
+                else if (header)
+                        end = line + strlen(line);
+                else
+                        break; /* cut off while it was written: whoever did has not gone on */
+                r = read_line(source, line, record, header);
+                if (r != 0)
+                        return r;
+                record->size += end - line;
+        }
+
+        return 0;
+}
+
+int record_catch_up(Record *record) {
+        static const JsonSource source = { .what = "what a worker added",
+                                           .condition = CONDITION_NOT_SUPPORTED };
+        _cleanup_free_ char *text = NULL;
+        struct stat st;
+        size_t size;
+        ssize_t n;
+        int r;
+
+        if (fstat(record->fd, &st) < 0)
+                return -errno;
+        if ((uint64_t)st.st_size < record->size || st.st_size > RECORD_SIZE_MAX)
+                return -EBADMSG;
+        size = st.st_size - record->size;
+        if (size == 0)
+                return 0;
+        text = malloc(size + 1);
+        if (!text)
+                return -ENOMEM;
+        n = pread(record->fd, text, size, record->size);
+        if (n < 0)
+                return -errno;
+
+        text[n] = '\0';
+        r = read_lines(&source, text, record, false);
+        if (r == 0 && record->size < (size_t)st.st_size && ftruncate(record->fd, record->size) < 0)
+                r = -errno;
+        return r > 0 ? -EBADMSG : r;
 }
 
 int record_read(int dir, const char *name, Record **ret_record, Failure *failure) {
@@ -568,7 +666,6 @@ int record_read(int dir, const char *name, Record **ret_record, Failure *failure
                                     .failure = failure };
         _cleanup_record_ Record *record = NULL;
         _cleanup_free_ char *text = NULL;
-        char *at;
         int r;
 
         r = file_read(dir, name, O_NOFOLLOW, RECORD_SIZE_MAX, &text, NULL);
@@ -581,24 +678,13 @@ int record_read(int dir, const char *name, Record **ret_record, Failure *failure
                 return failure_set(failure, CONDITION_NOT_SUPPORTED,
                                    "%s is no name of a transaction's record", name);
 
-        at = text;
-        for (bool header = true; header || *at != '\0'; header = false) {
-                char *line = at, *end = strchr(at, '\n');
+        r = read_lines(&source, text, record, true);
+        if (r != 0)
+                return r;
 
-                if (!end) {
-                        /* a last line that was cut off was never followed by its step */
-                        if (!header)
-                                break;
-                        end = at + strlen(at);
-                        at = end;
-                } else {
-                        at = end + 1;
-                }
-                *end = '\0';
-                r = read_line(&source, line, record, header);
-                if (r != 0)
-                        return r;
-        }
+        record->fd = openat(dir, name, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+        if (record->fd < 0 || ftruncate(record->fd, record->size) < 0)
+                return -errno;
 
         *ret_record = TAKE_PTR(record);
         return 0;

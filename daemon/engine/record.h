@@ -4,11 +4,13 @@
 /*
  * What a transaction writes down before it touches anything: /run/daxd/transactions/<id>.json, one
  * JSON object a line. The first line has the transaction's devices before and wanted, the direction
- * and what else recovery needs; one more line is added before each step, with what is known by then.
- * It lies in /run since a reboot resets the kernel's regions; so no fsync, only order.
+ * and what else recovery needs. Before steps are sent to a worker a line says which; the worker adds
+ * one before and one after each CREATE (WORKER_MAKING_LINE), which is also how daxd learns what the
+ * devices are called. It lies in /run since a reboot resets the kernel's regions; so no fsync, only
+ * order.
  */
 
-#include "daemon/plan/plan.h"
+#include "daemon/worker/protocol.h"
 #include "daemon/util/failure.h"
 
 typedef struct RecordDevice {
@@ -34,8 +36,9 @@ typedef struct Record {
         size_t n_names;
         RecordDevice *devices;
         size_t n_devices;
-        size_t awaited; /* index of the device that a CREATE is about to make, or SIZE_MAX */
-        int fd;         /* of the file, to add steps; -1 */
+        size_t awaited; /* the device that a CREATE was about to make, or SIZE_MAX */
+        int fd;         /* of the file, to add lines and to read those of the worker; -1 */
+        size_t size;    /* of it, as far as it is known */
 } Record;
 
 int record_new(Record **ret_record);
@@ -45,14 +48,24 @@ DEFINE_CLEANUP(Record *, record_free)
 
 /* Takes the devices that @plan changes into a new record. */
 int record_take_plan(Record *record, const Plan *plan);
+/* Says that entry @index is the device @name: no other is, any more. */
+void record_set_name(Record *record, size_t index, const char *name, uint64_t identity);
 /* The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX: none. */
 size_t record_entry(const Record *record, const Plan *plan, size_t index);
 
 /* Writes the first line anew, without steps. Returns 0 or an errno. */
 int record_write(Record *record, int dir);
-/* Adds the line of the step that is about to run. Returns 0 or an errno. */
-int record_step(Record *record, const Plan *plan, size_t step);
-int record_remove(Record *record, int dir);
+/*
+ * Adds the line of the @n steps that are about to be sent; @first is the number of the first in the
+ * plan. Returns 0 or an errno.
+ */
+int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first);
+/*
+ * Takes in what a worker has added since, and cuts off what is no whole line. Returns 0, -EBADMSG, or
+ * another errno.
+ */
+int record_catch_up(Record *record);
+int record_remove(uint64_t id, int dir); /* 0 also when there is none */
 
 /*
  * Reads one file of @dir. Returns 0, a Condition with its sentence when it is damaged or of another

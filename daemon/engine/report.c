@@ -37,7 +37,6 @@ static const char *advice(const PlanStep *step, int error) {
         case PLAN_ONLINE:
         case PLAN_PUBLISH:
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
 

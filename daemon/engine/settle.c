@@ -158,13 +158,10 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
         int r;
 
         if (record->awaited != SIZE_MAX) {
-                RecordDevice *entry = &record->devices[record->awaited];
                 const DaxDevice *made = find_awaited(record, now, &unclear);
 
-                if (made) {
-                        memcpy(entry->name, made->name, sizeof(entry->name));
-                        entry->identity = made->identity;
-                }
+                if (made)
+                        record_set_name(record, record->awaited, made->name, made->identity);
         }
 
         r = dax_region_copy(now, &wanted);

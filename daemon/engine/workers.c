@@ -17,6 +17,7 @@ typedef struct Connection {
         sd_event_source *source;
         int fd;
         bool greeted;
+        int broken; /* why nothing that it says counts any more; it is left to end by itself */
         WorkerCall *call; /* what it does now */
         WorkerAnswer answer;
 } Connection;
@@ -24,12 +25,8 @@ typedef struct Connection {
 struct WorkerCall {
         WorkerCall *next;
         Connection *connection;
-        bool memory;
         bool interrupted; /* perhaps before it was sent */
-        WorkerRequest request;
-        WorkerCallDone done;
-        WorkerCallProgress progress;
-        void *userdata;
+        WorkerTask task;
 };
 
 struct Workers {
@@ -47,6 +44,7 @@ static void connection_close(Connection *connection) {
         closep(&connection->fd);
         connection->fd = -1;
         connection->greeted = false;
+        connection->broken = 0;
         worker_answer_deinit(&connection->answer);
 }
 
@@ -62,7 +60,7 @@ static void connection_finish(Connection *connection, int error) {
         if (error < 0)
                 connection_close(connection);
         if (call) {
-                call->done(error, &answer, call->userdata);
+                call->task.done(error, &answer, call->task.userdata);
                 free(call);
         }
         worker_answer_deinit(&answer);
@@ -72,20 +70,22 @@ static void connection_finish(Connection *connection, int error) {
 static void connection_send_cancel(const Connection *connection, const WorkerCall *call) {
         const WorkerRequest cancel = { .version = WORKER_PROTOCOL_VERSION,
                                        .op = WORKER_CANCEL,
-                                       .serial = call->request.serial };
+                                       .serial = call->task.request.serial };
 
-        (void)worker_send_request(connection->fd, &cancel, -1);
+        (void)worker_send_request(connection->fd, &cancel, NULL, -1);
 }
 
 static int connection_send_call(Connection *connection) {
         WorkerCall *call = connection->call;
+        WorkerTask *task = &call->task;
         int r;
 
-        call->request.version = WORKER_PROTOCOL_VERSION;
-        call->request.serial = ++connection->workers->serial;
+        task->request.version = WORKER_PROTOCOL_VERSION;
+        task->request.serial = ++connection->workers->serial;
         worker_answer_deinit(&connection->answer);
-        connection->answer.serial = call->request.serial;
-        r = worker_send_request(connection->fd, &call->request, -1);
+        connection->answer.serial = task->request.serial;
+        r = worker_send_request(connection->fd, &task->request, task->steps,
+                                task->request.op == WORKER_STEPS ? task->record_fd : -1);
         if (r >= 0 && call->interrupted)
                 connection_send_cancel(connection, call);
         return r;
@@ -99,26 +99,53 @@ static int connection_greeted(Connection *connection) {
         return connection->call ? connection_send_call(connection) : 0;
 }
 
+/* As long as it may still be at work nobody else may begin: only its end ends the call. */
+static void connection_break(Connection *connection, int error) {
+        connection->broken = error;
+        (void)shutdown(connection->fd, SHUT_WR);
+}
+
+static void connection_drain(Connection *connection) {
+        char rest[256];
+        ssize_t n;
+
+        do
+                n = recv(connection->fd, rest, sizeof(rest), MSG_DONTWAIT);
+        while (n > 0 || (n < 0 && errno == EINTR));
+        if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK))
+                connection_finish(connection, connection->broken);
+}
+
 static int connection_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
         Connection *connection = userdata;
 
+        if (connection->broken < 0) {
+                connection_drain(connection);
+                return 0;
+        }
+
         for (;;) {
                 WorkerCall *call = connection->call;
-                uint64_t before = connection->answer.progress_done;
+                const WorkerProgress *progress = &connection->answer.progress;
+                WorkerProgress before = *progress;
                 int r;
 
-                r = worker_receive_message(fd, &connection->answer);
+                r = worker_receive_answer(fd, &connection->answer);
                 if (r == 0)
                         return 0;
+                if (r < 0 && r != -ECONNRESET && connection->call) {
+                        connection_break(connection, r);
+                        return 0;
+                }
                 if (r < 0) {
                         connection_finish(connection, r);
                         return 0;
                 }
 
                 if (!connection->answer.done) {
-                        if (call && call->progress && connection->answer.progress_done != before)
-                                call->progress(connection->answer.progress_done,
-                                               connection->answer.progress_total, call->userdata);
+                        if (call && call->task.progress &&
+                            memcmp(&before, progress, sizeof(before)) != 0)
+                                call->task.progress(progress, call->task.userdata);
                         continue;
                 }
 
@@ -151,7 +178,7 @@ static int connection_open(Connection *connection) {
 
         hello.serial = ++workers->serial;
         connection->answer.serial = hello.serial;
-        r = worker_send_request(connection->fd, &hello, workers->lock_fd);
+        r = worker_send_request(connection->fd, &hello, NULL, workers->lock_fd);
         if (r < 0)
                 return r;
 
@@ -203,7 +230,7 @@ static int workers_dispatch(sd_event_source *source, void *userdata) {
                 WorkerCall *call = *where;
                 Connection *connection;
 
-                connection = workers_free_connection(workers, call->memory);
+                connection = workers_free_connection(workers, call->task.memory);
                 if (!connection) {
                         where = &call->next;
                         continue;
@@ -223,7 +250,7 @@ static int workers_dispatch(sd_event_source *source, void *userdata) {
  * no caller is called back from within its call.
  */
 static bool call_start_now(Workers *workers, WorkerCall *call) {
-        Connection *connection = workers_free_connection(workers, call->memory);
+        Connection *connection = workers_free_connection(workers, call->task.memory);
 
         if (workers->waiting || !connection || connection->fd < 0 || !connection->greeted)
                 return false;
@@ -238,21 +265,14 @@ static bool call_start_now(Workers *workers, WorkerCall *call) {
         return true;
 }
 
-int workers_call(Workers *workers, bool memory, const WorkerRequest *request, WorkerCallDone done,
-                 WorkerCallProgress progress, void *userdata, WorkerCall **ret_call) {
+int workers_call(Workers *workers, const WorkerTask *task, WorkerCall **ret_call) {
         WorkerCall *call, **end = &workers->waiting;
 
         call = calloc(1, sizeof(*call));
         if (!call)
                 return -ENOMEM;
 
-        *call = (WorkerCall){
-                .memory = memory,
-                .request = *request,
-                .done = done,
-                .progress = progress,
-                .userdata = userdata,
-        };
+        call->task = *task;
         if (ret_call)
                 *ret_call = call;
         if (call_start_now(workers, call))

@@ -20,19 +20,29 @@ typedef struct WorkerCall WorkerCall;
  * how far it came. The answer may be emptied by the callee. Called exactly once for each call.
  */
 typedef void (*WorkerCallDone)(int error, WorkerAnswer *answer, void *userdata);
-typedef void (*WorkerCallProgress)(uint64_t done, uint64_t total, void *userdata);
+typedef void (*WorkerCallProgress)(const WorkerProgress *progress, void *userdata);
 
 /* @lock_fd is borrowed, and is handed to every worker. */
 int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers);
 Workers *workers_free(Workers *workers); /* asserts that no call is under way */
 DEFINE_CLEANUP(Workers *, workers_free)
 
+/* What is asked of a worker. */
+typedef struct WorkerTask {
+        WorkerRequest request; /* version and serial are filled in by workers_call() */
+        WorkerStep *steps; /* request.n_steps; borrowed until the call is done, like @record_fd */
+        int record_fd;
+        bool memory; /* memory work */
+        WorkerCallDone done;
+        WorkerCallProgress progress; /* may be NULL */
+        void *userdata;
+} WorkerTask;
+
 /*
- * Queues a call. version and serial of @request are filled in here. The call belongs to @workers and
- * is gone when @done has been called. Returns 0 or -ENOMEM.
+ * Queues a call. The call belongs to @workers and is gone when @task->done has been called. Returns 0
+ * or -ENOMEM.
  */
-int workers_call(Workers *workers, bool memory, const WorkerRequest *request, WorkerCallDone done,
-                 WorkerCallProgress progress, void *userdata, WorkerCall **ret_call);
+int workers_call(Workers *workers, const WorkerTask *task, WorkerCall **ret_call);
 
 /* Asks the worker to stop inside what it does; the call ends as usual, perhaps with ECANCELED. */
 void worker_call_interrupt(WorkerCall *call);

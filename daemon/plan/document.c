@@ -150,7 +150,6 @@ static int add_value(json_object *object, const PlanStep *step) {
         case PLAN_CREATE:
         case PLAN_PUBLISH:
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
 

@@ -120,20 +120,20 @@ static int place_device(DaxRegion *region, DaxDevice *device, uint64_t block_siz
         /* in one piece behind what it has; else in one piece elsewhere; else in as few as it takes */
         if (!hole_behind_is_enough(device, &holes, need))
                 whole = hole_choose(region, &holes, unit, need).size == need;
-        if (!whole)
+        if (!whole && device->ranges.count > 0) {
                 missing -= place_behind(region, device, &holes, unit, missing);
-
-        while (missing > 0) {
-                DaxRange piece;
-
                 dax_ranges_deinit(&holes);
                 if (dax_region_free_extents(region, true, &holes) < 0)
                         return -ENOMEM;
+        }
 
-                piece = hole_choose(region, &holes, unit, missing);
+        while (missing > 0) {
+                DaxRange piece = hole_choose(region, &holes, unit, missing);
+
                 if (piece.size == 0)
                         return refuse_space(region, device, &holes, unit, need, missing, failure);
-                if (dax_ranges_append(&device->ranges, piece) < 0)
+                if (dax_ranges_append(&device->ranges, piece) < 0 ||
+                    dax_ranges_subtract(&holes, piece) < 0)
                         return -ENOMEM;
                 missing -= piece.size;
         }

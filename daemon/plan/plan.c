@@ -58,14 +58,6 @@ const char *plan_op_name(PlanOp op) {
         return op_names[op];
 }
 
-PlanOp plan_op_from_name(const char *name) {
-        for (PlanOp op = 0; op < _PLAN_OP_MAX; op++)
-                if (text_equal(name, op_names[op]))
-                        return op;
-
-        return _PLAN_OP_INVALID;
-}
-
 const char *plan_action_name(PlanAction action) {
         return action_names[action];
 }
@@ -1050,7 +1042,6 @@ bool plan_step_is_memory(const Plan *plan, const PlanStep *step) {
         case PLAN_WIPE:
         case PLAN_PUBLISH:
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
 
@@ -1119,7 +1110,6 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step) {
                 r = asprintf(&text, "give %s its name and access", who.text);
                 break;
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
 

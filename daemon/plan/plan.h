@@ -32,7 +32,6 @@ typedef enum PlanOp {
         PLAN_ONLINE,  /* a run of memory blocks, into the zone of state */
         PLAN_PUBLISH, /* label and access of the device's picture after */
         _PLAN_OP_MAX,
-        _PLAN_OP_INVALID = -1,
 } PlanOp;
 
 typedef struct PlanStep {
@@ -93,8 +92,7 @@ DEFINE_CLEANUP(Plan *, plan_free)
 void plan_set_name(Plan *plan, size_t device, const char *name);
 #define _cleanup_plan_ _cleanup_(plan_freep)
 
-const char *plan_op_name(PlanOp op); /* "offline-memory", "set-size", ... */
-PlanOp plan_op_from_name(const char *name);
+const char *plan_op_name(PlanOp op);             /* "offline-memory", "set-size", ... */
 const char *plan_action_name(PlanAction action); /* "keep", "create", "change", "destroy" */
 
 /* What anybody may read of @step: "set the size of dax0.1 to 256 MiB". NULL when out of memory. */

@@ -92,16 +92,19 @@ static int sync_directory_of(int dir, const char *path) {
 
 int file_replace(int dir, const char *path, const char *text, size_t size, mode_t mode,
                  int lasting) {
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         _cleanup_close_ int fd = -1;
         char temporary[PATH_MAX];
         int r;
 
         if (snprintf(temporary, sizeof(temporary), "%s.new", path) >= (int)sizeof(temporary))
                 return -ENAMETOOLONG;
-        if (unlinkat(dir, temporary, 0) < 0 && errno != ENOENT)
-                return -errno;
-
-        fd = openat(dir, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+        fd = openat(dir, temporary, flags, mode);
+        if (fd < 0 && errno == EEXIST) { /* left by someone who was killed in the middle */
+                if (unlinkat(dir, temporary, 0) < 0)
+                        return -errno;
+                fd = openat(dir, temporary, flags, mode);
+        }
         if (fd < 0)
                 return -errno;
 

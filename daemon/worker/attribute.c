@@ -14,17 +14,16 @@
 
 #define READ_TRIES 8
 
-static int read_once(int dir, const char *path, char *buffer, size_t size) {
-        _cleanup_close_ int fd = -1;
-        ssize_t n;
+int attribute_get(int fd, char *buffer, size_t size) {
+        ssize_t n = -1;
 
-        fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-        if (fd < 0)
-                return -errno;
-
-        n = read(fd, buffer, size);
+        for (int i = 0; n < 0 && i < READ_TRIES; i++) {
+                n = pread(fd, buffer, size, 0); /* from the start: the kernel answers anew */
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+        }
         if (n < 0)
-                return -errno;
+                return -EINTR;
         if ((size_t)n == size)
                 return -EFBIG;
 
@@ -34,13 +33,43 @@ static int read_once(int dir, const char *path, char *buffer, size_t size) {
         return strlen(buffer) == (size_t)n ? 0 : -EBADMSG;
 }
 
+int attribute_get_u64(int fd, uint64_t *ret_value) {
+        char text[32];
+        int r;
+
+        r = attribute_get(fd, text, sizeof(text));
+        return r < 0 ? r : text_parse_u64(text, ret_value);
+}
+
+int attribute_put(int fd, const char *value) {
+        size_t length = strlen(value);
+        ssize_t n;
+
+        n = pwrite(fd, value, length, 0);
+        if (n < 0)
+                return -errno;
+        return (size_t)n == length ? 0 : -EIO;
+}
+
+static int open_attribute(int dir, const char *path, int flags) {
+        int fd = openat(dir, path, flags | O_CLOEXEC | O_NOCTTY);
+
+        return fd < 0 ? -errno : fd;
+}
+
+int attribute_open(int dir, const char *path, int *ret_fd) {
+        int fd = open_attribute(dir, path, O_RDWR | O_NOFOLLOW);
+
+        if (fd < 0)
+                return fd;
+        *ret_fd = fd;
+        return 0;
+}
+
 int attribute_read(int dir, const char *path, char *buffer, size_t size) {
-        int r = -EINTR;
+        _cleanup_close_ int fd = open_attribute(dir, path, O_RDONLY | O_NONBLOCK);
 
-        for (int i = 0; r == -EINTR && i < READ_TRIES; i++)
-                r = read_once(dir, path, buffer, size);
-
-        return r;
+        return fd < 0 ? fd : attribute_get(fd, buffer, size);
 }
 
 int attribute_read_u64(int dir, const char *path, uint64_t *ret_value) {
@@ -91,23 +120,7 @@ int attribute_read_link(int dir, const char *path, char *buffer, size_t size) {
 }
 
 int attribute_write(int dir, const char *path, const char *value) {
-        _cleanup_close_ int fd = -1;
-        size_t length = strlen(value);
-        ssize_t n;
+        _cleanup_close_ int fd = open_attribute(dir, path, O_WRONLY | O_NOFOLLOW);
 
-        fd = openat(dir, path, O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW);
-        if (fd < 0)
-                return -errno;
-
-        n = write(fd, value, length);
-        if (n < 0)
-                return -errno;
-        return (size_t)n == length ? 0 : -EIO;
-}
-
-int attribute_write_u64(int dir, const char *path, uint64_t value) {
-        char text[32];
-
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-        return attribute_write(dir, path, text);
+        return fd < 0 ? fd : attribute_put(fd, value);
 }

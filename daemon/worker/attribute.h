@@ -28,7 +28,15 @@ int attribute_read_link(int dir, const char *path, char *buffer, size_t size);
  * kernel's errno; after -EINTR the caller looks what has become of it.
  */
 int attribute_write(int dir, const char *path, const char *value);
-int attribute_write_u64(int dir, const char *path, uint64_t value);
+
+/*
+ * One attribute that is read, written and read again: kept open for that. Each returns what the
+ * functions above do; *@ret_fd is closed by the caller.
+ */
+int attribute_open(int dir, const char *path, int *ret_fd);
+int attribute_get_u64(int fd, uint64_t *ret_value);
+int attribute_get(int fd, char *buffer, size_t size);
+int attribute_put(int fd, const char *value);
 
 /* Whether an errno of a read says that the object is not there any more. */
 static inline bool attribute_is_gone(int error) {

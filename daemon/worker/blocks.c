@@ -23,20 +23,18 @@ static int block_problem(const Step *step, WorkerProblem problem, uint64_t numbe
 }
 
 /* The run that is asked for must lie in the device's own blocks, and the device must have them. */
-static int check_run(const Step *step) {
-        _cleanup_ranges_ DaxRanges ranges = {};
+static int check_run(Step *step) {
         _cleanup_free_ DaxBlock *blocks = NULL;
-        uint64_t first = step->request->first_block, n = step->request->n_blocks, within = 0;
+        uint64_t first = step->what->first_block, n = step->what->n_blocks, within = 0;
         size_t n_blocks = 0;
-        DaxMode mode;
         int r;
 
-        r = step_mode(step, &mode);
+        r = step_know_mode(step);
         if (r == 0)
-                r = step_ranges(step, &ranges);
+                r = step_know_shape(step);
         if (r != 0)
                 return r;
-        r = dax_blocks_of_ranges(&ranges, step->start, step->worker->memory.block_size,
+        r = dax_blocks_of_ranges(&step->after->ranges, step->start, step->worker->memory.block_size,
                                  DAX_BLOCK_ABSENT, &blocks, &n_blocks);
         if (r < 0)
                 return r;
@@ -44,7 +42,7 @@ static int check_run(const Step *step) {
         for (size_t i = 0; i < n_blocks; i++)
                 if (blocks[i].number >= first && blocks[i].number - first < n)
                         within++;
-        if (mode != DAX_MODE_SYSTEM_RAM || within != n)
+        if (step->after->mode != DAX_MODE_SYSTEM_RAM || within != n)
                 return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "memory/memory%llu",
                                   (unsigned long long)first);
         return 0;
@@ -80,21 +78,21 @@ static int block_change(const Step *step, uint64_t number, DaxBlockState to, Can
         }
 }
 
-static int change_run(const Step *step, DaxBlockState to) {
-        StepProgress progress = { .total = step->request->n_blocks };
+static int change_run(Step *step, DaxBlockState to) {
         _cleanup_cancel_ Cancel cancel;
         int r;
 
         cancel_begin(&cancel, step->worker->fd, step->request->serial);
+        step_forget(step, STEP_KNOWS_REST);
         r = check_run(step);
         if (r != 0)
                 return r;
 
-        for (uint64_t i = 0; i < step->request->n_blocks; i++) {
-                r = block_change(step, step->request->first_block + i, to, &cancel);
+        for (uint64_t i = 0; i < step->what->n_blocks; i++) {
+                r = block_change(step, step->what->first_block + i, to, &cancel);
                 if (r != 0)
                         return r;
-                r = step_progress(step, &progress, i + 1);
+                r = step_progress(step, i + 1, step->what->n_blocks);
                 if (r < 0)
                         return r;
         }
@@ -107,7 +105,7 @@ int blocks_offline(Step *step) {
 }
 
 int blocks_online(Step *step) {
-        return change_run(step, step->request->state);
+        return change_run(step, step->what->state);
 }
 
 int blocks_check_offline(const Step *step, WorkerProblem absent) {

@@ -73,11 +73,11 @@ void cancel_end(Cancel *cancel) {
  * Takes what is for the step that runs. Returns 1: stop; 0: nothing more is there; -EAGAIN: look
  * on.
  */
-static int look(const Cancel *cancel) {
+static int look(int fd, uint64_t serial) {
         WorkerRequest request;
         ssize_t n;
 
-        n = recv(cancel->fd, &request, sizeof(request), MSG_PEEK | MSG_DONTWAIT);
+        n = recv(fd, &request, sizeof(request), MSG_PEEK | MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                 return 0;
         if (n < 0 && errno == EINTR)
@@ -88,8 +88,17 @@ static int look(const Cancel *cancel) {
             request.op != WORKER_CANCEL)
                 return 1;
 
-        (void)recv(cancel->fd, &request, sizeof(request), MSG_DONTWAIT);
-        return request.serial == cancel->serial ? 1 : -EAGAIN;
+        (void)recv(fd, &request, sizeof(request), MSG_DONTWAIT);
+        return request.serial == serial ? 1 : -EAGAIN;
+}
+
+bool cancel_has_come(int fd, uint64_t serial) {
+        int r;
+
+        do
+                r = look(fd, serial);
+        while (r == -EAGAIN);
+        return r == 1;
 }
 
 bool cancel_is_requested(Cancel *cancel) {
@@ -98,7 +107,7 @@ bool cancel_is_requested(Cancel *cancel) {
 
                 /* first, so that what comes from now on starts it again */
                 set_timer(0);
-                r = look(cancel);
+                r = look(cancel->fd, cancel->serial);
                 if (r == 0)
                         return false;
                 cancel->requested = r == 1;

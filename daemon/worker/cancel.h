@@ -24,3 +24,5 @@ void cancel_begin(Cancel *cancel, int fd, uint64_t serial);
 void cancel_end(Cancel *cancel);
 /* Whether the step shall stop: looks at the connection. */
 bool cancel_is_requested(Cancel *cancel);
+/* The same outside of such steps, for the request @serial. */
+bool cancel_has_come(int fd, uint64_t serial);

@@ -57,7 +57,7 @@ static int hold_begin(Hold *hold, const Memory *memory, WorkerDone *done) {
         sigaddset(&block, SIGHUP);
         (void)sigprocmask(SIG_BLOCK, &block, &hold->mask);
 
-        r = memory_lock_auto_online(&hold->lock_fd);
+        r = memory_lock_auto_online(true, &hold->lock_fd);
         if (r < 0)
                 return result_kernel(done, r, NULL, "auto-online.lock");
         r = memory_auto_online(memory, hold->before, sizeof(hold->before));
@@ -95,7 +95,7 @@ int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *don
         if (!memory_is_auto_online_word(word))
                 return result_set(done, WORKER_BAD_REQUEST, EINVAL, word,
                                   "memory/auto_online_blocks");
-        r = memory_lock_auto_online(&lock_fd);
+        r = memory_lock_auto_online(true, &lock_fd);
         if (r >= 0)
                 r = memory_auto_online(&worker->memory, now, sizeof(now));
         if (r >= 0 && strcmp(now, word) != 0)
@@ -106,26 +106,44 @@ int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *don
 
 /* --- bind ------------------------------------------------------------------------------------- */
 
-/* A plain bind, as long as the kernel asks to come back. */
-static int bind_plainly(const Step *step, const char *driver) {
-        struct timespec pause = { 0, AGAIN_NSEC };
-        int r = -EAGAIN;
+/* Opens the driver's `bind`, unless it is open from a step before. */
+static int open_bind(Step *step, const char *driver) {
+        char path[sizeof(KERNEL_DRIVERS) + 64];
 
+        if (step->bind_fd >= 0 && strcmp(step->bind_driver, driver) == 0)
+                return 0;
+
+        closep(&step->bind_fd);
+        step->bind_fd = -1;
+        snprintf(step->bind_driver, sizeof(step->bind_driver), "%s", driver);
+        snprintf(path, sizeof(path), KERNEL_DRIVERS "/%s/bind", driver);
+        step->bind_fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+        return step->bind_fd < 0 ? -errno : 0;
+}
+
+/* A plain bind, as long as the kernel asks to come back. */
+static int bind_plainly(Step *step, const char *driver) {
+        struct timespec pause = { 0, AGAIN_NSEC };
+        int r;
+
+        r = open_bind(step, driver);
+        if (r < 0)
+                return r;
+
+        r = -EAGAIN;
         for (int i = 0; r == -EAGAIN && i < AGAIN_TRIES; i++) {
                 if (i > 0)
                         (void)nanosleep(&pause, NULL);
-                r = driver_write(driver, "bind", step->device.name);
+                r = attribute_put(step->bind_fd, step->device.name);
         }
 
         return r;
 }
 
-static int refuse_tainted(const Step *step) {
-        _cleanup_ranges_ DaxRanges ranges = {};
-        int r;
+static int refuse_tainted(Step *step) {
+        int r = step_know_shape(step);
 
-        r = step_ranges(step, &ranges);
-        return r != 0 ? r : step_refuse_leak(step, &ranges);
+        return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
 }
 
 /* Lets go of a device that a new_id for another one has caught. */
@@ -151,10 +169,10 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
                 return driver_kernel(step, r, driver, "", NULL);
 
         for (size_t i = 0; i < after.count; i++) {
-                if (strcmp(after.list[i], step->device.name) == 0 ||
-                    kernel_names_have(before, after.list[i]))
+                if (strcmp(after.list[i].name, step->device.name) == 0 ||
+                    kernel_names_have(before, after.list[i].name))
                         continue;
-                r = release_bystander(step, driver, after.list[i]);
+                r = release_bystander(step, driver, after.list[i].name);
                 problem = problem ?: r;
         }
 
@@ -167,7 +185,7 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
  * bystander is offline, since auto_online_blocks is held. The id is never left behind: names are
  * reused. *@ret_bind is what binding said.
  */
-static int bind_by_id(const Step *step, const char *driver, int *ret_bind) {
+static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         _cleanup_kernel_names_ KernelNames before = {};
         const char *name = step->device.name;
         char now[64] = "";
@@ -189,11 +207,15 @@ static int bind_by_id(const Step *step, const char *driver, int *ret_bind) {
         return problem;
 }
 
-static int bind_device(const Step *step, const char *driver) {
+static int bind_device(Step *step, const char *driver) {
         char now[64];
         int r, written;
 
+        step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = bind_plainly(step, driver);
+        if (written == -ENOENT)
+                return result_set(step->done, WORKER_KERNEL, ENODEV,
+                                  dax_mode_module(step->what->mode), "drivers/%s", driver);
         if (written == -ENODEV) {
                 r = bind_by_id(step, driver, &written);
                 if (r != 0)
@@ -204,8 +226,10 @@ static int bind_device(const Step *step, const char *driver) {
         r = kernel_device_driver(&step->device, now, sizeof(now));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
-        if (strcmp(now, driver) == 0)
+        if (strcmp(now, driver) == 0) {
+                step_set_mode(step, step->what->mode);
                 return 0;
+        }
         if (now[0] != '\0')
                 return result_set(step->done, WORKER_BOUND, EBUSY, now, "devices/%s/driver",
                                   step->device.name);
@@ -230,36 +254,22 @@ static int bind_memory(Step *step, const char *driver) {
         return hold_end(&hold, r, step->done);
 }
 
-static int check_driver(const Step *step, const char *driver) {
-        char path[sizeof(KERNEL_DRIVERS) + 64];
-
-        snprintf(path, sizeof(path), KERNEL_DRIVERS "/%s", driver);
-        if (faccessat(AT_FDCWD, path, F_OK, 0) >= 0)
-                return 0;
-
-        return result_set(step->done, WORKER_KERNEL, ENODEV, dax_mode_module(step->request->mode),
-                          "drivers/%s", driver);
-}
-
 int driver_bind(Step *step) {
-        const char *driver = dax_mode_driver(step->request->mode);
-        DaxMode now;
+        const char *driver = dax_mode_driver(step->what->mode);
         int r;
 
-        r = step_mode(step, &now);
-        if (r != 0 || now == (DaxMode)step->request->mode)
+        r = step_know_mode(step);
+        if (r != 0 || step->after->mode == (DaxMode)step->what->mode)
                 return r;
-        r = now != DAX_MODE_NONE ? step_refuse_bound(step) : 0;
-        if (r == 0)
-                r = check_driver(step, driver);
+        r = step_refuse_bound(step);
         /* once a probe has failed for that reason, every later one of the device does, for good */
         if (r == 0)
                 r = refuse_tainted(step);
         if (r != 0)
                 return r;
 
-        return step->request->mode == DAX_MODE_SYSTEM_RAM ? bind_memory(step, driver) :
-                                                            bind_device(step, driver);
+        return step->what->mode == DAX_MODE_SYSTEM_RAM ? bind_memory(step, driver) :
+                                                         bind_device(step, driver);
 }
 
 /* --- unbind ----------------------------------------------------------------------------------- */
@@ -286,16 +296,19 @@ static int refuse_held(const Step *step) {
                           step->device.name);
 }
 
-static int unbind_device(const Step *step, const char *driver) {
+static int unbind_device(Step *step, const char *driver) {
         char now[64];
         int r, written;
 
+        step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = driver_write(driver, "unbind", step->device.name);
         r = kernel_device_driver(&step->device, now, sizeof(now));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
-        if (now[0] == '\0')
+        if (now[0] == '\0') {
+                step_set_mode(step, DAX_MODE_NONE);
                 return 0;
+        }
 
         return written < 0 ? driver_kernel(step, written, driver, "unbind", step->device.name) :
                              result_set(step->done, WORKER_NO_EFFECT, 0, now, "devices/%s/driver",
@@ -309,11 +322,14 @@ static int unbind_device(const Step *step, const char *driver) {
 static int unbind_memory(Step *step, const char *driver) {
         int r;
 
+        step_forget(step, ~0U);
         r = step_look(step);
         if (r == 0)
                 r = blocks_check_offline(step, WORKER_TAINTED);
         if (r == 0)
                 r = unbind_device(step, driver);
+        if (r == 0)
+                r = step_know_shape(step);
         return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
 }
 

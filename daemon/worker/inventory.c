@@ -90,7 +90,7 @@ static int find_devices(KernelNames *ret_names) {
                 if (text_parse_device_name(line, &region, &instance) < 0 ||
                     strlen(line) > DAX_NAME_MAX)
                         continue;
-                r = kernel_names_add(&names, line);
+                r = kernel_names_add(&names, line, 0);
                 if (r < 0)
                         return r;
         }
@@ -106,22 +106,25 @@ static int find_devices(KernelNames *ret_names) {
 static int send_machine(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
         DaxMachine machine = { .block_size = worker->memory.block_size };
         _cleanup_close_ int lock = -1;
-        char seqnum[24];
         int r;
 
         /* before anything else is read: whatever a later event tells may not be in the picture */
-        if (attribute_read(AT_FDCWD, "/sys/kernel/uevent_seqnum", seqnum, sizeof(seqnum)) >= 0)
-                (void)text_parse_u64(seqnum, &machine.seqnum);
+        (void)attribute_get_u64(worker->event_fd, &machine.seqnum);
 
-        /* another worker may be binding: what it sets for that moment is not the machine's value */
-        r = memory_lock_auto_online(&lock);
-        if (r < 0)
-                return result_kernel(done, -r, NULL, "auto-online.lock");
-        r = memory_auto_online(&worker->memory, machine.auto_online, sizeof(machine.auto_online));
-        if (r < 0)
+        /*
+         * Another worker may be binding: what it has set for that moment is not the machine's
+         * value, and binding may take long. Then nothing is said of it.
+         */
+        r = memory_lock_auto_online(false, &lock);
+        if (r < 0 && r != -EWOULDBLOCK)
+                return result_kernel(done, r, NULL, "auto-online.lock");
+        if (r >= 0)
+                r = memory_auto_online(&worker->memory, machine.auto_online,
+                                       sizeof(machine.auto_online));
+        if (r < 0 && r != -EWOULDBLOCK)
                 return result_kernel(done, r, NULL, "memory/auto_online_blocks");
 
-        return worker_send_machine(worker->fd, request->serial, &machine);
+        return worker_send_machine(&worker->sender, &machine);
 }
 
 /* Reads one device into @region; one that has gone meanwhile is left out. */
@@ -132,8 +135,7 @@ static int add_device(Worker *worker, const char *name, DaxRegion *region, Worke
 
         r = kernel_device_open(&worker->region, name, &kernel);
         if (r >= 0)
-                r = reader_device(&worker->region, worker->picture, &worker->memory, &kernel,
-                                  &device);
+                r = reader_device(worker, &kernel, &device);
         if (attribute_is_gone(r))
                 return 0;
         if (r < 0)
@@ -145,11 +147,7 @@ static int add_device(Worker *worker, const char *name, DaxRegion *region, Worke
 static bool request_wants(const WorkerRequest *request, const char *name) {
         if (request->op == WORKER_INVENTORY || (request->flags & WORKER_ALL_DEVICES))
                 return true;
-        for (size_t i = 0; i < request->n_names; i++)
-                if (strcmp(request->names[i], name) == 0)
-                        return true;
-
-        return false;
+        return strcmp(request->device, name) == 0;
 }
 
 static int read_region(Worker *worker, const WorkerRequest *request, const KernelNames *names,
@@ -167,9 +165,9 @@ static int read_region(Worker *worker, const WorkerRequest *request, const Kerne
                 return r;
 
         for (size_t i = 0; i < names->count; i++) {
-                if (!request_wants(request, names->list[i]))
+                if (!request_wants(request, names->list[i].name))
                         continue;
-                r = add_device(worker, names->list[i], region, done);
+                r = add_device(worker, names->list[i].name, region, done);
                 if (r != 0)
                         return r;
         }
@@ -199,12 +197,11 @@ static int send_region(Worker *worker, const WorkerRequest *request, WorkerDone 
         if (r != 0)
                 return r;
 
-        r = worker_send_region(worker->fd, request->serial, region);
+        r = worker_send_region(&worker->sender, region);
         if (r >= 0)
-                r = worker_send_names(worker->fd, request->serial,
-                                      (const char(*)[DAX_NAME_MAX + 1]) names.list, names.count);
+                r = worker_send_names(&worker->sender, names.list, names.count);
         for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
-                r = worker_send_device(worker->fd, request->serial, region->devices[i]);
+                r = worker_send_device(&worker->sender, region->devices[i]);
         return r;
 }
 
@@ -226,7 +223,7 @@ int inventory_region(Worker *worker, const WorkerRequest *request, WorkerDone *d
  */
 static int inventory_one(Worker *worker, const WorkerRequest *request, uint32_t id,
                          WorkerDone *done) {
-        WorkerRequest one = { .op = WORKER_INVENTORY, .serial = request->serial, .region = id };
+        WorkerRequest one = { .op = WORKER_INVENTORY, .region = id };
         int r;
 
         r = worker_find_region(worker, &one, done);
@@ -254,9 +251,9 @@ int inventory_machine(Worker *worker, const WorkerRequest *request, WorkerDone *
         for (size_t i = 0; i < names.count; i++) {
                 uint32_t id = 0, instance, last = 0;
 
-                (void)text_parse_device_name(names.list[i], &id, &instance);
+                (void)text_parse_device_name(names.list[i].name, &id, &instance);
                 if (i > 0)
-                        (void)text_parse_device_name(names.list[i - 1], &last, &instance);
+                        (void)text_parse_device_name(names.list[i - 1].name, &last, &instance);
                 if (i > 0 && id == last)
                         continue;
                 r = inventory_one(worker, request, id, done);

@@ -33,27 +33,24 @@ static int folder_identity(int dir, const char *path, uint64_t *ret_identity) {
 /* --- names ------------------------------------------------------------------------------------ */
 
 static int compare_names(const void *a, const void *b) {
+        const DaxName *x = a, *y = b;
         uint32_t region_a = 0, region_b = 0, instance_a = 0, instance_b = 0;
 
-        (void)text_parse_device_name(a, &region_a, &instance_a);
-        (void)text_parse_device_name(b, &region_b, &instance_b);
+        (void)text_parse_device_name(x->name, &region_a, &instance_a);
+        (void)text_parse_device_name(y->name, &region_b, &instance_b);
         if (region_a != region_b)
                 return region_a < region_b ? -1 : 1;
         return (instance_a > instance_b) - (instance_a < instance_b);
 }
 
-int kernel_names_add(KernelNames *names, const char *name) {
-        void *list = names->list;
+int kernel_names_add(KernelNames *names, const char *name, uint64_t identity) {
+        DaxName entry = { .identity = identity };
 
         if (strlen(name) > DAX_NAME_MAX)
                 return -ENAMETOOLONG;
-        if (array_grow(&list, names->count, sizeof(names->list[0])) < 0)
-                return -ENOMEM;
 
-        names->list = list;
-        memset(names->list[names->count], 0, sizeof(names->list[0]));
-        strcpy(names->list[names->count++], name);
-        return 0;
+        strcpy(entry.name, name);
+        return ARRAY_APPEND(names->list, names->count, entry);
 }
 
 void kernel_names_sort(KernelNames *names) {
@@ -62,14 +59,18 @@ void kernel_names_sort(KernelNames *names) {
         if (names->count > 0)
                 qsort(names->list, names->count, sizeof(names->list[0]), compare_names);
         for (size_t i = 0; i < names->count; i++)
-                if (n == 0 || strcmp(names->list[n - 1], names->list[i]) != 0)
-                        memmove(names->list[n++], names->list[i], sizeof(names->list[0]));
+                if (n == 0 || strcmp(names->list[n - 1].name, names->list[i].name) != 0)
+                        names->list[n++] = names->list[i];
         names->count = n;
 }
 
 bool kernel_names_have(const KernelNames *names, const char *name) {
-        return names->count > 0 &&
-               bsearch(name, names->list, names->count, sizeof(names->list[0]), compare_names);
+        DaxName wanted = {};
+
+        if (names->count == 0 || strlen(name) > DAX_NAME_MAX)
+                return false;
+        strcpy(wanted.name, name);
+        return bsearch(&wanted, names->list, names->count, sizeof(wanted), compare_names);
 }
 
 void kernel_names_deinit(KernelNames *names) {
@@ -108,7 +109,7 @@ static int read_names(DIR *listing, int64_t only_region, KernelNames *ret_names)
                 if (text_parse_device_name(entry->d_name, &region, &instance) < 0 ||
                     (only_region >= 0 && region != only_region))
                         continue;
-                r = kernel_names_add(&names, entry->d_name);
+                r = kernel_names_add(&names, entry->d_name, entry->d_ino);
                 if (r < 0)
                         return r;
         }
@@ -185,7 +186,7 @@ static int find_parent(uint32_t id) {
         if (r < 0)
                 return r;
         for (size_t i = 0; i < names.count; i++) {
-                fd = open_parent(names.list[i], id);
+                fd = open_parent(names.list[i].name, id);
                 if (fd >= 0)
                         return fd;
         }
@@ -234,13 +235,13 @@ void kernel_region_deinit(KernelRegion *region) {
 }
 
 bool kernel_region_is_live(const KernelRegion *region) {
-        uint64_t identity;
+        uint64_t identity, driver;
 
         /*
          * the kernel never uses that number again, and what it told of the region is for its life
          */
         return region->dir >= 0 && folder_identity(region->dir, "dax_region", &identity) >= 0 &&
-               identity == region->identity;
+               identity == region->identity && folder_identity(region->dir, "driver", &driver) >= 0;
 }
 
 int kernel_region_path(const KernelRegion *region, char **ret_path) {
@@ -257,6 +258,16 @@ int kernel_region_path(const KernelRegion *region, char **ret_path) {
 
         *ret_path = strdup(path + sizeof(SYS_DEVICES) - 1);
         return *ret_path ? 0 : -ENOMEM;
+}
+
+int kernel_region_count(const KernelRegion *region, uint64_t *ret_count) {
+        struct stat st;
+
+        if (fstat(region->dir, &st) < 0)
+                return -errno;
+
+        *ret_count = st.st_nlink;
+        return 0;
 }
 
 int kernel_region_names(const KernelRegion *region, KernelNames *ret_names) {

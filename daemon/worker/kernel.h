@@ -34,7 +34,7 @@ typedef struct KernelDevice {
 } KernelDevice;
 
 typedef struct KernelNames {
-        char (*list)[DAX_NAME_MAX + 1]; /* sorted by region, then instance */
+        DaxName *list; /* sorted by region, then instance */
         size_t count;
 } KernelNames;
 
@@ -47,11 +47,19 @@ typedef struct KernelNames {
 /* By id: 0, or -ENOENT and the like when there is none. */
 int kernel_region_open(uint32_t id, KernelRegion *ret_region);
 void kernel_region_deinit(KernelRegion *region);
-/* Whether the handle's region is still there. */
+/*
+ * Whether the handle's region is still there, and is not just being taken away: then its parent has
+ * no driver any more. Must be asked right before an attribute of dax_region/ is read or written.
+ * Many of these take the parent's lock, which whoever takes the region away holds while waiting for
+ * all readers (available_size_show(), dax_region_unregister() in drivers/dax/bus.c, seen on 6.1):
+ * neither would ever come back.
+ */
 bool kernel_region_is_live(const KernelRegion *region);
 /* The folder as an absolute path without "/sys/devices". */
 int kernel_region_path(const KernelRegion *region, char **ret_path);
-/* What the devices of the region are called. */
+/* How many folders there are in the region's: a device more is one more. */
+int kernel_region_count(const KernelRegion *region, uint64_t *ret_count);
+/* What the devices of the region are called, and which they are. */
 int kernel_region_names(const KernelRegion *region, KernelNames *ret_names);
 
 /*
@@ -78,7 +86,7 @@ int kernel_device_child(const KernelDevice *device, const char *path, uint64_t *
 /* Every device of the bus; every device that @driver holds. */
 int kernel_names(KernelNames *ret_names);
 int kernel_driver_names(const char *driver, KernelNames *ret_names);
-int kernel_names_add(KernelNames *names, const char *name);
+int kernel_names_add(KernelNames *names, const char *name, uint64_t identity);
 void kernel_names_sort(KernelNames *names); /* and takes out doubles */
 bool kernel_names_have(const KernelNames *names, const char *name);
 void kernel_names_deinit(KernelNames *names);

@@ -15,6 +15,7 @@
 #include "daemon/worker/result.h"
 #include "daemon/worker/step.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -78,13 +79,16 @@ static int serve_holders(Worker *worker, const WorkerRequest *request, WorkerDon
                                result_kernel(done, r, NULL, "devices/%s/holders", request->device);
 
         for (size_t i = 0; r >= 0 && i < n_holders; i++)
-                r = worker_send_holder(worker->fd, request->serial, &holders[i]);
+                r = worker_send_holder(&worker->sender, &holders[i]);
         return r;
 }
 
-static int serve(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
+static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int fd,
+                 WorkerDone *done) {
         if (worker->lock_fd < 0)
                 return refuse(done, EPROTO, "hello");
+        if (request->op != WORKER_STEPS)
+                worker_forget(worker);
 
         switch ((WorkerOp)request->op) {
         case WORKER_INVENTORY:
@@ -93,10 +97,10 @@ static int serve(Worker *worker, const WorkerRequest *request, WorkerDone *done)
                 return inventory_region(worker, request, done);
         case WORKER_HOLDERS:
                 return serve_holders(worker, request, done);
-        case WORKER_STEP:
-                return step_run(worker, request, done);
+        case WORKER_STEPS:
+                return steps_run(worker, request, steps, fd, done);
         case WORKER_RESTORE_AUTO_ONLINE:
-                return driver_restore_auto_online(worker, request->label, done);
+                return driver_restore_auto_online(worker, request->value, done);
         case WORKER_HELLO:
         case WORKER_CANCEL:
         case _WORKER_OP_MAX:
@@ -106,21 +110,24 @@ static int serve(Worker *worker, const WorkerRequest *request, WorkerDone *done)
         return refuse(done, EPROTO, "request");
 }
 
-/* Returns 0, or an errno when the conversation is over. */
-static int answer(Worker *worker, const WorkerRequest *request, int fd) {
-        _cleanup_close_ int lock_fd = fd;
+/* Returns 0, or an errno when the conversation is over. Takes @fd. */
+static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int fd) {
+        _cleanup_close_ int carried = fd;
         WorkerDone done = {};
         int r;
 
         if (request->op == WORKER_CANCEL) /* came too late: its request is answered */
                 return 0;
 
+        worker->sender.fd = worker->fd;
+        worker->sender.serial = request->serial;
+        worker->sender.size = 0;
         if (request->op == WORKER_HELLO && worker->lock_fd < 0) {
-                r = take_lock(worker, lock_fd, &done);
+                r = take_lock(worker, carried, &done);
                 if (r == 0)
-                        (void)TAKE_FD(lock_fd);
+                        (void)TAKE_FD(carried);
         } else {
-                r = serve(worker, request, &done);
+                r = serve(worker, request, steps, carried, &done);
         }
 
         if (r < 0) {
@@ -128,25 +135,28 @@ static int answer(Worker *worker, const WorkerRequest *request, int fd) {
                         return r;
                 (void)result_set(&done, WORKER_KERNEL, r, NULL, "worker");
         }
-        return worker_send_done(worker->fd, request->serial, &done);
+        return worker_send_done(&worker->sender, &done);
 }
 
 static int converse(Worker *worker) {
         for (;;) {
+                static WorkerStep steps[WORKER_STEPS_MAX];
                 WorkerRequest request = {};
-                int lock_fd = -1, r;
+                int fd = -1, r;
 
-                r = worker_receive_request(worker->fd, 0, &request, &lock_fd);
+                r = worker_receive_request(worker->fd, 0, &request, steps, &fd);
                 if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
                         WorkerDone done = {};
 
+                        worker->sender = (WorkerSender){ .fd = worker->fd,
+                                                         .serial = request.serial };
                         (void)refuse(&done, r, "request");
-                        (void)worker_send_done(worker->fd, request.serial, &done);
+                        (void)worker_send_done(&worker->sender, &done);
                 }
                 if (r <= 0)
                         return r == -ECONNRESET ? 0 : r;
 
-                r = answer(worker, &request, lock_fd);
+                r = answer(worker, &request, steps, fd);
                 if (r < 0)
                         return r == -EPIPE || r == -ECONNRESET ? 0 : r;
         }
@@ -181,6 +191,9 @@ int main(void) {
         r = privilege_drop();
         if (r < 0)
                 return start_failed("capabilities", r);
+        worker.event_fd = open("/sys/kernel/uevent_seqnum", O_RDONLY | O_CLOEXEC);
+        if (worker.event_fd < 0)
+                return start_failed("/sys/kernel/uevent_seqnum", -errno);
         r = memory_open(&worker.memory);
         if (r < 0)
                 return start_failed("memory", r);

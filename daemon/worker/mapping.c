@@ -31,19 +31,20 @@ uint64_t mappings_size(const Mappings *mappings) {
 /* Returns 1 when the device has one range, which is then all of its size from `resource` on. */
 static int read_single(const KernelDevice *device, uint64_t size, Mappings *ret_mappings) {
         Mapping mapping = { .size = size };
-        uint64_t identity, again, another;
+        uint64_t life, again, another;
         int r;
 
-        if (kernel_device_child(device, "mapping0", &identity) < 0 ||
+        if (kernel_device_child(device, "mapping0", &life) < 0 ||
             kernel_device_child(device, "mapping1", &another) != -ENOENT)
                 return 0;
         r = attribute_read_u64(device->dir, "resource", &mapping.start);
         if (r < 0)
                 return r;
         /* still in the same life, which began where this one is */
-        if (kernel_device_child(device, "mapping0", &again) < 0 || again != identity)
+        if (kernel_device_child(device, "mapping0", &again) < 0 || again != life)
                 return 0;
 
+        ret_mappings->life = life;
         return ARRAY_APPEND(ret_mappings->list, ret_mappings->count, mapping) < 0 ? -ENOMEM : 1;
 }
 
@@ -114,6 +115,8 @@ static int read_several(const KernelDevice *device, Mappings *mappings) {
         }
         if (errno != 0)
                 return -errno;
+        if (kernel_device_child(device, "mapping0", &mappings->life) < 0)
+                mappings->life = device->identity;
 
         if (mappings->count > 1)
                 qsort(mappings->list, mappings->count, sizeof(Mapping), compare_mappings);
@@ -136,14 +139,10 @@ static int check_mappings(const Mappings *mappings, uint64_t size) {
         return before == size ? 0 : -EAGAIN;
 }
 
-static int look(const KernelDevice *device, Mappings *ret_mappings) {
-        _cleanup_mappings_ Mappings mappings = {};
-        uint64_t size;
+int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret_mappings) {
+        _cleanup_mappings_ Mappings mappings = { .life = device->identity };
         int r;
 
-        r = attribute_read_u64(device->dir, "size", &size);
-        if (r < 0)
-                return r;
         if (size > 0) {
                 r = read_single(device, size, &mappings);
                 if (r == 0) {
@@ -160,6 +159,14 @@ static int look(const KernelDevice *device, Mappings *ret_mappings) {
         *ret_mappings = mappings;
         mappings = (Mappings){};
         return 0;
+}
+
+static int look(const KernelDevice *device, Mappings *ret_mappings) {
+        uint64_t size;
+        int r;
+
+        r = attribute_read_u64(device->dir, "size", &size);
+        return r < 0 ? r : mappings_read_sized(device, size, ret_mappings);
 }
 
 int mappings_read(const KernelDevice *device, Mappings *ret_mappings) {

@@ -23,6 +23,7 @@ typedef struct Mapping {
 typedef struct Mappings {
         Mapping *list; /* in page-offset order */
         size_t count;
+        uint64_t life; /* the number of the device's life with its memory: never used again */
 } Mappings;
 
 #define _cleanup_mappings_ _cleanup_(mappings_deinit)
@@ -32,6 +33,8 @@ typedef struct Mappings {
  * another errno.
  */
 int mappings_read(const KernelDevice *device, Mappings *ret_mappings);
+/* The same for a device whose size has just been read. -EAGAIN when it has another by now. */
+int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret_mappings);
 void mappings_deinit(Mappings *mappings);
 uint64_t mappings_size(const Mappings *mappings);
 /*

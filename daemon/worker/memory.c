@@ -147,7 +147,7 @@ int memory_set_auto_online(const Memory *memory, const char *word) {
         return strcmp(text, word) == 0 ? 0 : -EIO;
 }
 
-int memory_lock_auto_online(int *ret_fd) {
+int memory_lock_auto_online(bool wait, int *ret_fd) {
         _cleanup_close_ int fd = -1;
         struct stat st;
 
@@ -159,7 +159,7 @@ int memory_lock_auto_online(int *ret_fd) {
         if (!S_ISREG(st.st_mode))
                 return -EBADFD;
 
-        while (flock(fd, LOCK_EX) < 0)
+        while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
                 if (errno != EINTR)
                         return -errno;
 

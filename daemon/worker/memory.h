@@ -38,6 +38,7 @@ int memory_auto_online(const Memory *memory, char *buffer, size_t size);
 int memory_set_auto_online(const Memory *memory, const char *word);
 bool memory_is_auto_online_word(const char *word);
 /*
- * Waits for the lock under which auto_online_blocks may be changed. *@ret_fd: closing it lets go.
+ * Takes the lock under which auto_online_blocks may be changed. *@ret_fd: closing it lets go.
+ * -EWOULDBLOCK when another worker has it and this one does not @wait.
  */
-int memory_lock_auto_online(int *ret_fd);
+int memory_lock_auto_online(bool wait, int *ret_fd);

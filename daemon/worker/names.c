@@ -17,48 +17,68 @@
 #define NAMES_FOLDER "/run/daxd/names"
 #define NAMES_FILE_MAX (256 * 1024)
 
-void names_key(uint64_t incarnation, const Mappings *mappings, NamesKey *ret_key) {
-        uint64_t start = mappings->count > 0 ? mappings->list[0].start : 0;
+void names_close(Names *names) {
+        closep(&names->folder);
+        *names = NAMES_INIT;
+}
+
+void names_key(const DaxDevice *device, uint64_t start, NamesKey *ret_key) {
+        uint64_t first = device->ranges.count > 0 ? start + device->ranges.list[0].offset : 0;
 
         /* the second and third part as sysfs prints them */
         snprintf(ret_key->text, sizeof(ret_key->text), "%llu-%#llx-%llu",
-                 (unsigned long long)incarnation, (unsigned long long)start,
-                 (unsigned long long)mappings_size(mappings));
+                 (unsigned long long)device->incarnation, (unsigned long long)first,
+                 (unsigned long long)device->size);
 }
 
-/* The folder, which must be root's alone. -ENOENT where there is none and @make is not set. */
-static int names_folder(bool make) {
-        _cleanup_close_ int folder = -1;
+static int folder_check(int folder) {
         struct stat st;
 
+        if (fstat(folder, &st) < 0)
+                return -errno;
+        if (st.st_nlink == 0) /* somebody has cleared it away */
+                return -ENOENT;
+        return st.st_uid != 0 || (st.st_mode & 0022) ? -EPERM : 0;
+}
+
+/* Opens the folder, which must be root's alone. -ENOENT where there is none and @make is not set. */
+static int names_open(Names *names, bool make) {
+        int r;
+
+        if (names->folder >= 0 && folder_check(names->folder) >= 0)
+                return 0;
+
+        names_close(names);
         /* closed to others: what lies in it is called by physical addresses */
         if (make && mkdir(NAMES_FOLDER, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        folder = open(NAMES_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        if (folder < 0)
+        names->folder = open(NAMES_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (names->folder < 0)
                 return -errno;
-        if (fstat(folder, &st) < 0)
-                return -errno;
-        if (st.st_uid != 0 || (st.st_mode & 0022))
-                return -EPERM;
 
-        return TAKE_FD(folder);
+        r = folder_check(names->folder);
+        if (r < 0)
+                names_close(names);
+        return r;
 }
 
 /* --- what stands in a file -------------------------------------------------------------------- */
 
 /* All ranges in one line, which udev passes over. The caller frees it; NULL when out of memory. */
-static char *place_text(const Mappings *mappings) {
-        size_t room = mappings->count * 40 + 16, at = 0;
+static char *place_text(const DaxDevice *device, uint64_t start) {
+        size_t room = device->ranges.count * 40 + 16, at = 0;
         char *text = malloc(room);
 
         if (!text)
                 return NULL;
         at = snprintf(text, room, "#DAXD_PLACE=");
-        for (size_t i = 0; i < mappings->count; i++)
+        for (size_t i = 0; i < device->ranges.count; i++) {
+                DaxRange range = device->ranges.list[i];
+
                 at += snprintf(text + at, room - at, "%s%llx+%llx", i > 0 ? "," : "",
-                               (unsigned long long)mappings->list[i].start,
-                               (unsigned long long)mappings->list[i].size);
+                               (unsigned long long)(start + range.offset),
+                               (unsigned long long)range.size);
+        }
         return text;
 }
 
@@ -124,12 +144,14 @@ static char *entry_text(const NamesEntry *entry, const char *place, bool open) {
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* The key that a device of this name was given. 1, or 0 when there is none. */
-static int read_link(const KernelDevice *device, NamesKey *ret_key) {
-        char path[sizeof(NAMES_FOLDER) + DAX_NAME_MAX + 1];
+static int read_link(Names *names, const char *device, NamesKey *ret_key) {
         ssize_t n;
+        int r;
 
-        snprintf(path, sizeof(path), NAMES_FOLDER "/%s", device->name);
-        n = readlink(path, ret_key->text, sizeof(ret_key->text) - 1);
+        r = names_open(names, false);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        n = readlinkat(names->folder, device, ret_key->text, sizeof(ret_key->text) - 1);
         if (n < 0)
                 return errno == ENOENT ? 0 : -errno;
 
@@ -137,26 +159,22 @@ static int read_link(const KernelDevice *device, NamesKey *ret_key) {
         return 1;
 }
 
-int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *mappings,
-               NamesEntry *ret_entry) {
+int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry) {
         _cleanup_free_ char *text = NULL, *place = NULL;
-        _cleanup_close_ int folder = -1;
-        NamesKey given;
+        NamesKey given, key;
         int r;
 
-        r = read_link(device, &given);
+        r = read_link(names, device->name, &given);
         if (r <= 0)
                 return r;
-        if (strcmp(given.text, key->text) != 0)
+        names_key(device, start, &key);
+        if (strcmp(given.text, key.text) != 0)
                 return -ESTALE;
 
-        place = place_text(mappings);
+        place = place_text(device, start);
         if (!place)
                 return -ENOMEM;
-        folder = names_folder(false);
-        if (folder < 0)
-                return folder;
-        r = file_read(folder, key->text, O_NOFOLLOW, NAMES_FILE_MAX, &text, NULL);
+        r = file_read(names->folder, key.text, O_NOFOLLOW, NAMES_FILE_MAX, &text, NULL);
         if (r < 0)
                 return r == -ENOENT || r == -EFBIG ? -ESTALE : r;
 
@@ -166,78 +184,62 @@ int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* A name for what is being made; one worker does one thing at a time. */
-static void temporary_name(char name[32]) {
-        snprintf(name, 32, "new.%d", (int)getpid());
-}
-
-int names_write(const NamesKey *key, const Mappings *mappings, const NamesEntry *entry, bool open) {
+int names_write(Names *names, const DaxDevice *device, uint64_t start, const NamesEntry *entry,
+                bool open) {
         _cleanup_free_ char *place = NULL, *text = NULL;
-        _cleanup_close_ int folder = -1, fd = -1;
-        char temporary[32];
+        NamesKey key;
         int r;
 
-        place = place_text(mappings);
+        place = place_text(device, start);
         text = place ? entry_text(entry, place, open) : NULL;
         if (!text)
                 return -ENOMEM;
-        folder = names_folder(true);
-        if (folder < 0)
-                return folder;
-
-        temporary_name(temporary);
-        if (unlinkat(folder, temporary, 0) < 0 && errno != ENOENT)
-                return -errno;
-        fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (fd < 0)
-                return -errno;
-
-        r = file_write_all(fd, text, strlen(text));
-        if (r >= 0 && renameat(folder, temporary, folder, key->text) < 0)
-                r = -errno;
+        r = names_open(names, true);
         if (r < 0)
-                (void)unlinkat(folder, temporary, 0);
-        return r;
+                return r;
+
+        names_key(device, start, &key);
+        return file_replace(names->folder, key.text, text, strlen(text), 0600, 0);
 }
 
-int names_link(const KernelDevice *device, const NamesKey *key) {
-        _cleanup_close_ int folder = -1;
-        char temporary[32];
+int names_link(Names *names, const char *device, const NamesKey *key) {
+        char temporary[DAX_NAME_MAX + 8];
+        int r;
 
-        folder = names_folder(false);
-        if (folder < 0)
-                return folder;
+        r = names_open(names, false);
+        if (r < 0)
+                return r;
+        if (symlinkat(key->text, names->folder, device) >= 0)
+                return 0;
+        if (errno != EEXIST)
+                return -errno;
 
-        temporary_name(temporary);
-        if (unlinkat(folder, temporary, 0) < 0 && errno != ENOENT)
+        snprintf(temporary, sizeof(temporary), "%s.new", device);
+        if (unlinkat(names->folder, temporary, 0) < 0 && errno != ENOENT)
                 return -errno;
-        if (symlinkat(key->text, folder, temporary) < 0)
+        if (symlinkat(key->text, names->folder, temporary) < 0)
                 return -errno;
-        return renameat(folder, temporary, folder, device->name) < 0 ? -errno : 0;
+        return renameat(names->folder, temporary, names->folder, device) < 0 ? -errno : 0;
 }
 
-int names_remove_file(const KernelDevice *device) {
-        _cleanup_close_ int folder = -1;
+int names_remove_file(Names *names, const char *device) {
         NamesKey given;
         int r;
 
-        r = read_link(device, &given);
+        r = read_link(names, device, &given);
         if (r <= 0)
                 return r;
-        folder = names_folder(false);
-        if (folder < 0)
-                return folder;
-        if (strchr(given.text, '/') || strcmp(given.text, device->name) == 0)
+        if (strchr(given.text, '/') || strcmp(given.text, device) == 0)
                 return -EPERM;
 
-        return unlinkat(folder, given.text, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return unlinkat(names->folder, given.text, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-int names_unlink(const KernelDevice *device) {
-        _cleanup_close_ int folder = -1;
+int names_unlink(Names *names, const char *device) {
+        int r;
 
-        folder = names_folder(false);
-        if (folder < 0)
-                return folder == -ENOENT ? 0 : folder;
-        return unlinkat(folder, device->name, 0) < 0 && errno != ENOENT ? -errno : 0;
+        r = names_open(names, false);
+        if (r < 0)
+                return r == -ENOENT ? 0 : r;
+        return unlinkat(names->folder, device, 0) < 0 && errno != ENOENT ? -errno : 0;
 }

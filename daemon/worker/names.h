@@ -14,7 +14,14 @@
  * earlier device of that name.
  */
 
-#include "daemon/worker/mapping.h"
+#include "daemon/worker/kernel.h"
+
+/* The folder, opened when it is first needed. */
+typedef struct Names {
+        int folder;
+} Names;
+
+#define NAMES_INIT ((Names){ .folder = -1 })
 
 typedef struct NamesKey {
         char text[80];
@@ -26,19 +33,24 @@ typedef struct NamesEntry {
         DaxAccess access;
 } NamesEntry;
 
-/* The key of a device as it is now. One that has no memory has no name: its key is no file's. */
-void names_key(uint64_t incarnation, const Mappings *mappings, NamesKey *ret_key);
+void names_close(Names *names);
+
+/*
+ * The key of a device as its picture has it, in a region that begins at @start. One that has no
+ * memory has no name: its key is no file's.
+ */
+void names_key(const DaxDevice *device, uint64_t start, NamesKey *ret_key);
 
 /*
  * What has been given to @device: 1, and @entry; 0 when nothing has; -ESTALE when it was given to
  * an earlier life or another shape of it, and must be taken back; or another errno.
  */
-int names_read(const KernelDevice *device, const NamesKey *key, const Mappings *mappings,
-               NamesEntry *ret_entry);
+int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry);
 /* Prepares what udev will read. The access is for udev only where @open; else it is kept for us. */
-int names_write(const NamesKey *key, const Mappings *mappings, const NamesEntry *entry, bool open);
+int names_write(Names *names, const DaxDevice *device, uint64_t start, const NamesEntry *entry,
+                bool open);
 /* Makes it what names_read() finds. */
-int names_link(const KernelDevice *device, const NamesKey *key);
+int names_link(Names *names, const char *device, const NamesKey *key);
 /* Takes back whatever was given to a device of this name. 0 also when nothing was. */
-int names_remove_file(const KernelDevice *device);
-int names_unlink(const KernelDevice *device);
+int names_remove_file(Names *names, const char *device);
+int names_unlink(Names *names, const char *device);

@@ -56,7 +56,7 @@ static int from_devices(const KernelRegion *region, Extent *ret_extent, uint64_t
                 _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
                 _cleanup_mappings_ Mappings mappings = {};
 
-                r = kernel_device_open(region, names.list[i], &device);
+                r = kernel_device_open(region, names.list[i].name, &device);
                 if (r >= 0)
                         r = mappings_read(&device, &mappings);
                 if (attribute_is_gone(r))

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Both sides of the conversation between daxd and daxd-worker. Every message is a head, then one
- * body or a list of elements of one size. Whoever receives checks length, type, enums, terminations
- * and counts before anything of a message is believed; a message that fails is -EBADMSG and leaves
- * nothing behind but what earlier messages brought.
+ * Both sides of the conversation between daxd and daxd-worker. An answer's packet has one message
+ * after the other; every message is a head, then one body or a list of elements of one size, then
+ * zeroes up to the next multiple of eight bytes. Whoever receives checks length, type, enums,
+ * terminations and counts before anything of a message is believed; a message that fails is -EBADMSG
+ * and leaves nothing behind but what earlier messages brought.
  */
 
 #include "daemon/worker/protocol.h"
@@ -74,15 +75,6 @@ typedef struct BlockBody {
         uint64_t state;
 } BlockBody;
 
-typedef struct NameBody {
-        char name[DAX_NAME_MAX + 1];
-} NameBody;
-
-typedef struct ProgressBody {
-        uint64_t done;
-        uint64_t total;
-} ProgressBody;
-
 static const struct {
         size_t size; /* of the body, or of one element */
         bool list;
@@ -90,19 +82,21 @@ static const struct {
         [WORKER_MESSAGE_MACHINE] = { sizeof(MachineBody), false },
         [WORKER_MESSAGE_REGION] = { sizeof(RegionBody), false },
         [WORKER_MESSAGE_LEAKED] = { sizeof(DaxRange), true },
-        [WORKER_MESSAGE_NAMES] = { sizeof(NameBody), true },
+        [WORKER_MESSAGE_NAMES] = { sizeof(DaxName), true },
         [WORKER_MESSAGE_DEVICE] = { sizeof(DeviceBody), false },
         [WORKER_MESSAGE_RANGES] = { sizeof(DaxRange), true },
         [WORKER_MESSAGE_BLOCKS] = { sizeof(BlockBody), true },
         [WORKER_MESSAGE_HOLDER] = { sizeof(WorkerHolder), false },
-        [WORKER_MESSAGE_PROGRESS] = { sizeof(ProgressBody), false },
+        [WORKER_MESSAGE_PROGRESS] = { sizeof(WorkerProgress), false },
         [WORKER_MESSAGE_DONE] = { sizeof(WorkerDone), false },
 };
 
 _Static_assert(sizeof(WorkerDone) == 2 * sizeof(int) + 128 + 128 + sizeof(uint64_t), "no padding");
 _Static_assert(sizeof(WorkerHolder) == sizeof(uint32_t) + 64, "no padding");
 _Static_assert(sizeof(DeviceBody) == 6 * 8 + 7 * 4 + 32 + 64 + 33 + 33 + 10, "no padding");
-_Static_assert(sizeof(Head) + sizeof(RegionBody) <= WORKER_MESSAGE_MAX, "a region fits");
+_Static_assert(sizeof(Head) + sizeof(RegionBody) + 8 <= WORKER_MESSAGE_MAX, "a region fits");
+_Static_assert(sizeof(WorkerRequest) + WORKER_STEPS_MAX * sizeof(WorkerStep) <= WORKER_MESSAGE_MAX,
+               "the steps fit");
 
 static bool text_ends(const char *text, size_t room) {
         return memchr(text, '\0', room) != NULL;
@@ -131,38 +125,54 @@ static bool range_fits(DaxRange range, uint64_t size) {
 
 /* --- the worker sends ------------------------------------------------------------------------- */
 
-static int send_message(int fd, const Head *head, const void *body, size_t size) {
-        struct iovec parts[] = {
-                { .iov_base = (void *)head, .iov_len = sizeof(*head) },
-                { .iov_base = (void *)body, .iov_len = size },
-        };
-        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
+static size_t padded(size_t size) {
+        return (size + 7) / 8 * 8;
+}
 
-        for (;;) {
-                if (sendmsg(fd, &message, MSG_NOSIGNAL) >= 0)
-                        return 0;
+static int sender_flush(WorkerSender *sender) {
+        size_t size = sender->size;
+
+        sender->size = 0;
+        while (size > 0 && send(sender->fd, sender->room, size, MSG_NOSIGNAL) < 0)
                 if (errno != EINTR)
                         return -errno;
+
+        return 0;
+}
+
+static int sender_add(WorkerSender *sender, WorkerMessageType type, const void *list,
+                      size_t count) {
+        Head head = { .type = type, .count = count, .serial = sender->serial };
+        size_t size = count * shapes[type].size, room = sizeof(head) + padded(size);
+        int r;
+
+        if (sender->size + room > sizeof(sender->room)) {
+                r = sender_flush(sender);
+                if (r < 0)
+                        return r;
         }
+
+        memset(sender->room + sender->size + room - 8, 0, 8);
+        memcpy(sender->room + sender->size, &head, sizeof(head));
+        memcpy(sender->room + sender->size + sizeof(head), list, size);
+        sender->size += room;
+        return 0;
 }
 
-static int send_body(int fd, uint64_t serial, WorkerMessageType type, const void *body) {
-        Head head = { .type = type, .count = 1, .serial = serial };
-
-        return send_message(fd, &head, body, shapes[type].size);
+static int send_body(WorkerSender *sender, WorkerMessageType type, const void *body) {
+        return sender_add(sender, type, body, 1);
 }
 
-/* Sends a list in as many messages as it needs. */
-static int send_list(int fd, uint64_t serial, WorkerMessageType type, const void *list, size_t n) {
-        size_t size = shapes[type].size, most = (WORKER_MESSAGE_MAX - sizeof(Head)) / size;
+/* A list in as many messages as it needs. */
+static int send_list(WorkerSender *sender, WorkerMessageType type, const void *list, size_t n) {
+        size_t size = shapes[type].size, most = (sizeof(sender->room) - sizeof(Head) - 8) / size;
         const char *from = list;
 
         while (n > 0) {
                 size_t count = MIN(n, most);
-                Head head = { .type = type, .count = count, .serial = serial };
                 int r;
 
-                r = send_message(fd, &head, from, count * size);
+                r = sender_add(sender, type, from, count);
                 if (r < 0)
                         return r;
                 from += count * size;
@@ -181,14 +191,14 @@ static void copy_text(char *to, size_t room, const char *from) {
 
 #define COPY_TEXT(to, from) copy_text((to), sizeof(to), (from))
 
-int worker_send_machine(int fd, uint64_t serial, const DaxMachine *machine) {
+int worker_send_machine(WorkerSender *sender, const DaxMachine *machine) {
         MachineBody body = { .block_size = machine->block_size, .seqnum = machine->seqnum };
 
         COPY_TEXT(body.auto_online, machine->auto_online);
-        return send_body(fd, serial, WORKER_MESSAGE_MACHINE, &body);
+        return send_body(sender, WORKER_MESSAGE_MACHINE, &body);
 }
 
-int worker_send_region(int fd, uint64_t serial, const DaxRegion *region) {
+int worker_send_region(WorkerSender *sender, const DaxRegion *region) {
         RegionBody body = {
                 .id = region->id,
                 .kind = region->kind,
@@ -209,19 +219,18 @@ int worker_send_region(int fd, uint64_t serial, const DaxRegion *region) {
         COPY_TEXT(body.youngest, region->youngest);
         COPY_TEXT(body.path, region->path ?: "");
 
-        r = send_body(fd, serial, WORKER_MESSAGE_REGION, &body);
+        r = send_body(sender, WORKER_MESSAGE_REGION, &body);
         if (r < 0)
                 return r;
 
-        return send_list(fd, serial, WORKER_MESSAGE_LEAKED, region->leaked.list,
-                         region->leaked.count);
+        return send_list(sender, WORKER_MESSAGE_LEAKED, region->leaked.list, region->leaked.count);
 }
 
-int worker_send_names(int fd, uint64_t serial, const char (*names)[DAX_NAME_MAX + 1], size_t n) {
-        return send_list(fd, serial, WORKER_MESSAGE_NAMES, names, n);
+int worker_send_names(WorkerSender *sender, const DaxName *names, size_t n) {
+        return send_list(sender, WORKER_MESSAGE_NAMES, names, n);
 }
 
-static int send_blocks(int fd, uint64_t serial, const DaxDevice *device) {
+static int send_blocks(WorkerSender *sender, const DaxDevice *device) {
         BlockBody list[512];
 
         for (size_t i = 0; i < device->n_blocks;) {
@@ -230,7 +239,7 @@ static int send_blocks(int fd, uint64_t serial, const DaxDevice *device) {
 
                 for (; n < ELEMENTS(list) && i < device->n_blocks; n++, i++)
                         list[n] = (BlockBody){ device->blocks[i].number, device->blocks[i].state };
-                r = send_list(fd, serial, WORKER_MESSAGE_BLOCKS, list, n);
+                r = send_list(sender, WORKER_MESSAGE_BLOCKS, list, n);
                 if (r < 0)
                         return r;
         }
@@ -238,7 +247,7 @@ static int send_blocks(int fd, uint64_t serial, const DaxDevice *device) {
         return 0;
 }
 
-int worker_send_device(int fd, uint64_t serial, const DaxDevice *device) {
+int worker_send_device(WorkerSender *sender, const DaxDevice *device) {
         DeviceBody body = {
                 .identity = device->identity,
                 .incarnation = device->incarnation,
@@ -264,78 +273,71 @@ int worker_send_device(int fd, uint64_t serial, const DaxDevice *device) {
         if (r < 0)
                 return r;
 
-        r = send_body(fd, serial, WORKER_MESSAGE_DEVICE, &body);
+        r = send_body(sender, WORKER_MESSAGE_DEVICE, &body);
         if (r < 0)
                 return r;
-        r = send_list(fd, serial, WORKER_MESSAGE_RANGES, device->ranges.list, device->ranges.count);
+        r = send_list(sender, WORKER_MESSAGE_RANGES, device->ranges.list, device->ranges.count);
         if (r < 0)
                 return r;
-        return send_blocks(fd, serial, device);
+        return send_blocks(sender, device);
 }
 
-int worker_send_holder(int fd, uint64_t serial, const WorkerHolder *holder) {
+int worker_send_holder(WorkerSender *sender, const WorkerHolder *holder) {
         WorkerHolder body = { .pid = holder->pid };
 
         COPY_TEXT(body.command, holder->command);
-        return send_body(fd, serial, WORKER_MESSAGE_HOLDER, &body);
+        return send_body(sender, WORKER_MESSAGE_HOLDER, &body);
 }
 
-int worker_send_progress(int fd, uint64_t serial, uint64_t done, uint64_t total) {
-        ProgressBody body = { .done = done, .total = total };
+int worker_send_progress(WorkerSender *sender, const WorkerProgress *progress) {
+        int r = send_body(sender, WORKER_MESSAGE_PROGRESS, progress);
 
-        return send_body(fd, serial, WORKER_MESSAGE_PROGRESS, &body);
+        return r < 0 ? r : sender_flush(sender);
 }
 
-int worker_send_done(int fd, uint64_t serial, const WorkerDone *done) {
+int worker_send_done(WorkerSender *sender, const WorkerDone *done) {
         WorkerDone body = {
                 .problem = done->problem,
                 .error = done->error,
-                .progress = done->progress,
+                .steps = done->steps,
         };
+        int r;
 
         COPY_TEXT(body.attribute, done->attribute);
         COPY_TEXT(body.value, done->value);
-        return send_body(fd, serial, WORKER_MESSAGE_DONE, &body);
+        r = send_body(sender, WORKER_MESSAGE_DONE, &body);
+        return r < 0 ? r : sender_flush(sender);
 }
 
 /* --- the worker receives ---------------------------------------------------------------------- */
-
-static bool request_texts_end(const WorkerRequest *request) {
-        if (!TEXT_ENDS(request->device) || !TEXT_ENDS(request->label) ||
-            !TEXT_ENDS(request->access.user) || !TEXT_ENDS(request->access.group) ||
-            request->n_names > WORKER_REQUEST_NAMES_MAX)
-                return false;
-
-        for (size_t i = 0; i < request->n_names; i++)
-                if (!TEXT_ENDS(request->names[i]))
-                        return false;
-
-        return true;
-}
 
 static bool request_is_sane(const WorkerRequest *request) {
         uint32_t flags = WORKER_ALL_DEVICES | WORKER_FORCE;
 
         if (request->op >= _WORKER_OP_MAX || (request->flags & ~flags) ||
-            request->step >= _PLAN_OP_MAX || request->mode >= _DAX_MODE_MAX ||
-            request->state >= _DAX_BLOCK_STATE_MAX || !request_texts_end(request))
+            !TEXT_ENDS(request->device) || !TEXT_ENDS(request->value) ||
+            request->n_steps > WORKER_STEPS_MAX ||
+            (request->n_steps > 0) != (request->op == WORKER_STEPS))
                 return false;
         if (request->device[0] != '\0' && !name_is_device(request->device))
                 return false;
-        if (request->label[0] != '\0' && !text_is_label(request->label))
+        return request->region_size <= UINT64_MAX - request->region_start;
+}
+
+static bool step_is_sane(const WorkerStep *step) {
+        if (step->op >= _PLAN_OP_MAX || step->mode >= _DAX_MODE_MAX ||
+            step->state >= _DAX_BLOCK_STATE_MAX || step->is_last > 1 || !TEXT_ENDS(step->device) ||
+            !TEXT_ENDS(step->label) || !TEXT_ENDS(step->access.user) ||
+            !TEXT_ENDS(step->access.group))
                 return false;
-        if (!access_is_sane(request->access.user, request->access.group, request->access.mode))
+        if (step->device[0] != '\0' && !name_is_device(step->device))
                 return false;
-        if (request->range.size > UINT64_MAX - request->range.offset ||
-            request->n_blocks > UINT64_MAX - request->first_block ||
-            request->region_size > UINT64_MAX - request->region_start)
+        if (step->label[0] != '\0' && !text_is_label(step->label))
                 return false;
 
-        for (size_t i = 0; i < request->n_names; i++)
-                if (!name_is_device(request->names[i]))
-                        return false;
-
-        return true;
+        return access_is_sane(step->access.user, step->access.group, step->access.mode) &&
+               step->range.size <= UINT64_MAX - step->range.offset &&
+               step->n_blocks <= UINT64_MAX - step->first_block;
 }
 
 /* Takes the descriptors out of @message: *@ret_fd is the only one, or -1. -EBADMSG for more. */
@@ -368,17 +370,22 @@ static int take_descriptors(struct msghdr *message, int *ret_fd) {
         return r;
 }
 
-int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, int *ret_lock_fd) {
+int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, WorkerStep *steps,
+                           int *ret_fd) {
         union {
                 char room[CMSG_SPACE(4 * sizeof(int))];
                 struct cmsghdr align;
         } control;
-        struct iovec part = { .iov_base = ret_request, .iov_len = sizeof(*ret_request) };
-        struct msghdr message = { .msg_iov = &part,
-                                  .msg_iovlen = 1,
+        struct iovec parts[] = {
+                { .iov_base = ret_request, .iov_len = sizeof(*ret_request) },
+                { .iov_base = steps, .iov_len = WORKER_STEPS_MAX * sizeof(*steps) },
+        };
+        struct msghdr message = { .msg_iov = parts,
+                                  .msg_iovlen = ELEMENTS(parts),
                                   .msg_control = &control,
                                   .msg_controllen = sizeof(control) };
-        _cleanup_close_ int lock_fd = -1;
+        _cleanup_close_ int carried = -1;
+        bool carries;
         ssize_t n;
 
         do
@@ -386,35 +393,44 @@ int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, int *r
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        if (take_descriptors(&message, &lock_fd) < 0)
+        if (take_descriptors(&message, &carried) < 0)
                 return -EBADMSG;
         if (n == 0)
                 return 0;
 
-        if (n != sizeof(*ret_request) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
+        if ((size_t)n < sizeof(*ret_request) || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
                 return -EBADMSG;
         if (ret_request->version != WORKER_PROTOCOL_VERSION)
                 return -EPROTONOSUPPORT;
-        if (!request_is_sane(ret_request))
+        if (!request_is_sane(ret_request) ||
+            (size_t)n != sizeof(*ret_request) + ret_request->n_steps * sizeof(*steps))
                 return -EBADMSG;
-        if ((ret_request->op == WORKER_HELLO) != (lock_fd >= 0))
+        for (size_t i = 0; i < ret_request->n_steps; i++)
+                if (!step_is_sane(&steps[i]))
+                        return -EBADMSG;
+        carries = ret_request->op == WORKER_HELLO || ret_request->op == WORKER_STEPS;
+        if (carries != (carried >= 0))
                 return -EBADMSG;
 
-        *ret_lock_fd = TAKE_FD(lock_fd);
+        *ret_fd = TAKE_FD(carried);
         return 1;
 }
 
 /* --- daxd sends ------------------------------------------------------------------------------- */
 
-int worker_send_request(int fd, const WorkerRequest *request, int lock_fd) {
+int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps,
+                        int carried) {
         union {
                 char room[CMSG_SPACE(sizeof(int))];
                 struct cmsghdr align;
         } control = {};
-        struct iovec part = { .iov_base = (void *)request, .iov_len = sizeof(*request) };
-        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+        struct iovec parts[] = {
+                { .iov_base = (void *)request, .iov_len = sizeof(*request) },
+                { .iov_base = (void *)steps, .iov_len = request->n_steps * sizeof(*steps) },
+        };
+        struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
 
-        if (lock_fd >= 0) {
+        if (carried >= 0) {
                 struct cmsghdr *c;
 
                 message.msg_control = &control;
@@ -423,7 +439,7 @@ int worker_send_request(int fd, const WorkerRequest *request, int lock_fd) {
                 c->cmsg_level = SOL_SOCKET;
                 c->cmsg_type = SCM_RIGHTS;
                 c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &lock_fd, sizeof(lock_fd));
+                memcpy(CMSG_DATA(c), &carried, sizeof(carried));
         }
 
         for (;;) {
@@ -515,19 +531,16 @@ static int take_leaked(WorkerAnswer *answer, const DaxRange *list, size_t n) {
         return 0;
 }
 
-static int take_names(WorkerAnswer *answer, const NameBody *list, size_t n) {
+static int take_names(WorkerAnswer *answer, const DaxName *list, size_t n) {
         for (size_t i = 0; i < n; i++) {
                 uint32_t region, instance;
-                void *names = answer->names;
 
                 if (!answer->region || !TEXT_ENDS(list[i].name) ||
                     text_parse_device_name(list[i].name, &region, &instance) < 0 ||
                     region != answer->region->id)
                         return -EBADMSG;
-                if (array_grow(&names, answer->n_names, sizeof(answer->names[0])) < 0)
+                if (ARRAY_APPEND(answer->names, answer->n_names, list[i]) < 0)
                         return -ENOMEM;
-                answer->names = names;
-                memcpy(answer->names[answer->n_names++], list[i].name, sizeof(list[i].name));
         }
 
         return 0;
@@ -555,9 +568,11 @@ static int take_device(WorkerAnswer *answer, const DeviceBody *body) {
 
         if (!answer->region || !device_body_is_sane(body, answer->region) ||
             text_parse_device_name(body->name, &region, &instance) < 0 ||
-            region != answer->region->id || dax_region_find(answer->region, body->name))
+            region != answer->region->id)
                 return -EBADMSG;
 
+        /* somebody may destroy one of ours, so that the next one gets its name */
+        dax_device_free(dax_region_take(answer->region, body->name));
         r = dax_device_new(&device);
         if (r < 0)
                 return r;
@@ -631,18 +646,18 @@ static int take_holder(WorkerAnswer *answer, const WorkerHolder *body) {
         return ARRAY_APPEND(answer->holders, answer->n_holders, *body);
 }
 
-static int take_progress(WorkerAnswer *answer, const ProgressBody *body) {
+static int take_progress(WorkerAnswer *answer, const WorkerProgress *body) {
         if (body->total == 0 || body->done > body->total)
                 return -EBADMSG;
 
-        answer->progress_done = body->done;
-        answer->progress_total = body->total;
+        answer->progress = *body;
         return 0;
 }
 
 static int take_done(WorkerAnswer *answer, const WorkerDone *body) {
         if ((unsigned)body->problem >= _WORKER_PROBLEM_MAX || body->error < 0 ||
-            !TEXT_ENDS(body->attribute) || !TEXT_ENDS(body->value))
+            body->steps > WORKER_STEPS_MAX || !TEXT_ENDS(body->attribute) ||
+            !TEXT_ENDS(body->value))
                 return -EBADMSG;
 
         answer->result = *body;
@@ -686,40 +701,55 @@ static int take_message(WorkerAnswer *answer, const Head *head, const void *body
         return -EBADMSG;
 }
 
-static bool head_is_sane(const Head *head, const WorkerAnswer *answer, size_t body_size) {
-        if (head->type >= _WORKER_MESSAGE_MAX || head->serial != answer->serial)
-                return false;
+/* How long the message at the beginning of @size bytes is; 0 when it cannot be. */
+static size_t message_size(const Head *head, const WorkerAnswer *answer, size_t size) {
+        size_t body;
+
+        if (size < sizeof(*head) || head->type >= _WORKER_MESSAGE_MAX ||
+            head->serial != answer->serial)
+                return 0;
         if (head->count == 0 || (head->count != 1 && !shapes[head->type].list))
-                return false;
-        return body_size % shapes[head->type].size == 0 &&
-               body_size / shapes[head->type].size == head->count;
+                return 0;
+        body = padded(head->count * shapes[head->type].size);
+        return body <= size - sizeof(*head) ? sizeof(*head) + body : 0;
 }
 
-int worker_receive_message(int fd, WorkerAnswer *answer) {
-        union {
+static int take_packet(WorkerAnswer *answer, const char *packet, size_t size) {
+        while (size > 0) {
+                size_t length;
                 Head head;
-                char room[WORKER_MESSAGE_MAX];
-        } message;
+                int r;
+
+                memcpy(&head, packet, MIN(size, sizeof(head)));
+                length = message_size(&head, answer, size);
+                if (length == 0 || answer->done)
+                        return -EBADMSG;
+                r = take_message(answer, &head, packet + sizeof(head));
+                if (r < 0)
+                        return r;
+                packet += length;
+                size -= length;
+        }
+
+        return 1;
+}
+
+int worker_receive_answer(int fd, WorkerAnswer *answer) {
+        _Alignas(uint64_t) char packet[WORKER_MESSAGE_MAX];
         ssize_t n;
-        int r;
 
         if (answer->done)
                 return -EBADMSG;
 
         do
-                n = recv(fd, &message, sizeof(message), MSG_DONTWAIT | MSG_TRUNC);
+                n = recv(fd, packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
         while (n < 0 && errno == EINTR);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
                 return 0;
         if (n <= 0)
                 return n == 0 || errno == EPIPE ? -ECONNRESET : -errno;
 
-        if ((size_t)n < sizeof(Head) || (size_t)n > sizeof(message) ||
-            !head_is_sane(&message.head, answer, n - sizeof(Head)))
-                return -EBADMSG;
-
-        r = take_message(answer, &message.head, message.room + sizeof(Head));
-        return r < 0 ? r : 1;
+        return (size_t)n > sizeof(packet) ? -EBADMSG : take_packet(answer, packet, n);
 }
 
 void worker_answer_deinit(WorkerAnswer *answer) {

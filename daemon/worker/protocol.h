@@ -3,9 +3,10 @@
 
 /*
  * What daxd and daxd-worker say to each other over one SOCK_SEQPACKET connection. One request at a
- * time; the answer is any number of messages and then exactly one DONE. While a request runs, daxd
- * may send CANCEL, which has no answer of its own: the request ends with ECANCELED, or as it would
- * have, when it was too late. Both ends come from one build: another version is refused.
+ * time; the answer is any number of messages, several to a packet, and then exactly one DONE. While a
+ * request runs, daxd may send CANCEL, which has no answer of its own: the request ends with
+ * ECANCELED, or as it would have, when it was too late. Both ends come from one build: another
+ * version is refused.
  *
  * Messages are plain structs in host order; every string ends with a zero byte within its field. The
  * receiver checks length, type and fields before it looks (protocol.c), both ways.
@@ -16,24 +17,24 @@
 
 #define WORKER_PROTOCOL_VERSION 1
 #define WORKER_MESSAGE_MAX 32768
-#define WORKER_REQUEST_NAMES_MAX 16
+#define WORKER_STEPS_MAX 120 /* so that a request fits a message */
 #define WORKER_SOCKET_PATH "/run/daxd/worker"
 #define WORKER_LOCK_PATH "/run/daxd/lock"
 
 typedef enum WorkerOp {
         WORKER_HELLO,     /* first; carries the descriptor of daxd's lock (SCM_RIGHTS) */
         WORKER_INVENTORY, /* by libdaxctl in a child: the whole machine, every device */
-        WORKER_REGION,    /* one region: attributes, names, and the devices in names[], or all */
+        WORKER_REGION,    /* one region: attributes, names, and one device, or all */
         WORKER_HOLDERS,   /* who has the device open or mapped */
-        WORKER_STEP, /* one step of a plan, read back; the answer has the device that a CREATE made */
-        WORKER_RESTORE_AUTO_ONLINE, /* label: what to write to auto_online_blocks */
+        WORKER_STEPS,     /* steps of a plan, up to the first that fails; carries the record's */
+        WORKER_RESTORE_AUTO_ONLINE, /* value: what to write to auto_online_blocks */
         WORKER_CANCEL,
         _WORKER_OP_MAX,
 } WorkerOp;
 
 typedef enum WorkerFlag {
         WORKER_ALL_DEVICES = 1 << 0, /* REGION */
-        WORKER_FORCE = 1 << 1,       /* STEP unbind: although there are holders */
+        WORKER_FORCE = 1 << 1,       /* STEPS: unbind although there are holders */
 } WorkerFlag;
 
 typedef struct WorkerRequest {
@@ -45,23 +46,42 @@ typedef struct WorkerRequest {
         uint64_t
                 region_start; /* the region that is meant: ids are not stable, EREMCHG if another */
         uint64_t region_size;
-        char device[DAX_NAME_MAX + 1];
+        char device[DAX_NAME_MAX + 1]; /* HOLDERS, REGION: the only one that is read, or "" */
         uint64_t identity; /* of the device that is meant, EREMCHG if another; 0: whichever */
+        char value[16];    /* RESTORE_AUTO_ONLINE */
+        uint64_t follows;  /* STEPS: serial of those before of the same plan; 0: the first */
+        uint32_t n_steps;  /* STEPS: so many WorkerSteps follow in the packet */
+} WorkerRequest;
 
-        /* STEP: as in PlanStep */
-        uint32_t step;  /* PlanOp */
+/*
+ * One step. It is carried out and read back as if it were the only one, but what a step has found
+ * out about its device later ones of the plan may build on, as long as one worker runs them all and
+ * none took long.
+ */
+typedef struct WorkerStep {
+        uint32_t op;    /* PlanOp */
         uint32_t mode;  /* DaxMode */
         uint32_t state; /* DaxBlockState */
+        /* Which device: its number in the record. A CREATE writes its device's line there. */
+        uint32_t entry;
+        uint64_t identity; /* as in WorkerRequest */
         uint64_t value;
         DaxRange range;
         uint64_t first_block;
         uint64_t n_blocks;
+        uint32_t is_last; /* of the plan for its device: the answer has the device as it is now */
+        char device[DAX_NAME_MAX + 1]; /* "": the one that a CREATE before it has made */
         char label[LABEL_MAX + 1];
         DaxAccess access;
+} WorkerStep;
 
-        uint32_t n_names; /* REGION */
-        char names[WORKER_REQUEST_NAMES_MAX][DAX_NAME_MAX + 1];
-} WorkerRequest;
+/*
+ * What the worker adds to the record right before it creates a device: its number; and right after,
+ * before it goes on: number, name and identity. Between these two lines is the only moment at which
+ * nobody can say whose a new device is.
+ */
+#define WORKER_MAKING_LINE "{\"making\":%u}\n"
+#define WORKER_MADE_LINE "{\"made\":%u,\"name\":\"%s\",\"identity\":%llu}\n"
 
 /* Why a request failed, where the errno alone does not say it. */
 typedef enum WorkerProblem {
@@ -105,18 +125,25 @@ typedef struct WorkerDone {
         int error;           /* positive errno, or 0 */
         char attribute[128]; /* what was written: "devices/dax0.1/size", "memory/memory32/state" */
         char value[128];     /* what was written into it, or what was read back instead */
-        uint64_t progress;   /* how many of the step's blocks or bytes were done */
+        uint64_t steps; /* STEPS: how many were done; where there is a problem the next had it */
 } WorkerDone;
+
+/* STEPS: how far @step has come, in its blocks or bytes. */
+typedef struct WorkerProgress {
+        uint64_t step;
+        uint64_t done;
+        uint64_t total;
+} WorkerProgress;
 
 /* What has come of one answer so far. */
 typedef struct WorkerAnswer {
         uint64_t serial;
         bool done;
         WorkerDone result;
-        uint64_t progress_done, progress_total; /* of the last PROGRESS; total 0: none yet */
+        WorkerProgress progress; /* the last one; total 0: none yet */
         DaxMachine
                 machine; /* block_size and auto_online, and the regions with the devices that were read */
-        char (*names)[DAX_NAME_MAX + 1]; /* REGION: every device that there is */
+        DaxName *names; /* REGION: every device that there is */
         size_t n_names;
         WorkerHolder *holders;
         size_t n_holders;
@@ -127,27 +154,41 @@ typedef struct WorkerAnswer {
         uint64_t ranges_left, blocks_left;
 } WorkerAnswer;
 
-/* The worker's side. Each returns 0 or a negative errno; all block until the message is taken. */
-int worker_send_machine(int fd, uint64_t serial,
-                        const DaxMachine *machine);                       /* without its regions */
-int worker_send_region(int fd, uint64_t serial, const DaxRegion *region); /* without its devices */
-int worker_send_names(int fd, uint64_t serial, const char (*names)[DAX_NAME_MAX + 1], size_t n);
-/* The region must have been sent before in this answer. */
-int worker_send_device(int fd, uint64_t serial, const DaxDevice *device);
-int worker_send_holder(int fd, uint64_t serial, const WorkerHolder *holder);
-int worker_send_progress(int fd, uint64_t serial, uint64_t done, uint64_t total);
-int worker_send_done(int fd, uint64_t serial, const WorkerDone *done);
 /*
- * Takes the next request; *@ret_lock_fd is the descriptor that came with a HELLO, else -1.
- * Returns 1, 0 at the end of the connection, -EBADMSG for a malformed one, or another errno.
+ * The worker's side. Messages wait in the sender until it is full, a PROGRESS or the DONE. Each
+ * returns 0 or a negative errno; all block until what is sent has been taken.
  */
-int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, int *ret_lock_fd);
+typedef struct WorkerSender {
+        int fd;
+        uint64_t serial; /* of the request that is being answered */
+        size_t size;
+        _Alignas(uint64_t) char room[WORKER_MESSAGE_MAX];
+} WorkerSender;
 
-/* daxd's side: never blocks. */
-int worker_send_request(int fd, const WorkerRequest *request, int lock_fd); /* lock_fd -1: none */
+int worker_send_machine(WorkerSender *sender, const DaxMachine *machine); /* without its regions */
+int worker_send_region(WorkerSender *sender, const DaxRegion *region);    /* without its devices */
+int worker_send_names(WorkerSender *sender, const DaxName *names, size_t n);
+/* The region must have been sent before in this answer. */
+int worker_send_device(WorkerSender *sender, const DaxDevice *device);
+int worker_send_holder(WorkerSender *sender, const WorkerHolder *holder);
+int worker_send_progress(WorkerSender *sender, const WorkerProgress *progress);
+int worker_send_done(WorkerSender *sender, const WorkerDone *done);
 /*
- * Takes one message into @answer. Returns 1 when one was taken (look at answer->done), 0 when none is
+ * Takes the next request, and its steps into @steps, which has room for WORKER_STEPS_MAX. *@ret_fd
+ * is the descriptor that came with a HELLO or STEPS, else -1. Returns 1, 0 at the end of the
+ * connection, -EBADMSG for a malformed one, or another errno.
+ */
+int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, WorkerStep *steps,
+                           int *ret_fd);
+
+/*
+ * daxd's side: never blocks. @steps are request->n_steps, @carried the descriptor that goes with a
+ * HELLO or STEPS, else -1; both stay the caller's.
+ */
+int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps, int carried);
+/*
+ * Takes one packet into @answer. Returns 1 when one was taken (look at answer->done), 0 when none is
  * there yet, -ECONNRESET when the worker is gone, -EBADMSG when it talks nonsense, -ENOMEM.
  */
-int worker_receive_message(int fd, WorkerAnswer *answer);
+int worker_receive_answer(int fd, WorkerAnswer *answer);
 void worker_answer_deinit(WorkerAnswer *answer);

@@ -33,87 +33,93 @@ static int find_owners(int fd, const void *context) {
         return 0;
 }
 
-static int check_owners(const Step *step) {
-        const DaxAccess *access = &step->request->access;
+static int check_owners(Step *step) {
+        const DaxAccess *access = &step->what->access;
         int r;
 
-        if (strcmp(access->user, "root") == 0 && strcmp(access->group, "root") == 0)
-                return 0;
-        if (access->user[0] == '\0' && access->group[0] == '\0')
+        if (strcmp(access->user, step->owners.user) == 0 &&
+            strcmp(access->group, step->owners.group) == 0)
                 return 0;
 
         r = child_run(find_owners, access, NULL, NULL);
         if (r < 0)
                 return publish_kernel(step, r, "access", NULL);
-        if (r == 0)
-                return 0;
+        if (r > 0)
+                return result_set(step->done, WORKER_BAD_REQUEST, ENOENT,
+                                  r == 1 ? access->user : access->group, "devices/%s/%s",
+                                  step->device.name, r == 1 ? "user" : "group");
 
-        return result_set(step->done, WORKER_BAD_REQUEST, ENOENT,
-                          r == 1 ? access->user : access->group, "devices/%s/%s", step->device.name,
-                          r == 1 ? "user" : "group");
+        step->owners = *access;
+        return 0;
 }
 
-static int give_name(const Step *step, const NamesEntry *entry, DaxMode mode) {
-        _cleanup_mappings_ Mappings mappings = {};
-        uint64_t incarnation;
+static int give_name(Step *step, const NamesEntry *entry) {
+        const KernelDevice *device = &step->device;
+        Names *names = &step->worker->names;
+        const DaxDevice *picture = step->after;
         NamesKey key;
         int r;
 
-        r = mappings_read(&step->device, &mappings);
-        if (r < 0)
-                return step_kernel(step, r, "mapping", NULL);
-        r = reader_incarnation(&step->device, &incarnation);
-        if (r < 0)
-                return step_kernel(step, r, "mapping0", NULL);
-        if (mappings.count == 0)
+        if (picture->size == 0)
                 return result_set(step->done, WORKER_BAD_REQUEST, ENODATA, "0", "devices/%s/size",
-                                  step->device.name);
+                                  device->name);
 
-        names_key(incarnation, &mappings, &key);
-        r = names_remove_file(&step->device);
+        r = names_remove_file(names, device->name);
         if (r >= 0)
-                r = names_write(&key, &mappings, entry, mode == DAX_MODE_DEVDAX);
+                r = names_write(names, picture, step->start, entry,
+                                picture->mode == DAX_MODE_DEVDAX);
         if (r < 0)
                 return publish_kernel(step, r, "name", entry->label);
 
-        r = node_announce(&step->device, incarnation);
+        r = node_announce(device, picture->incarnation);
         if (r < 0)
                 return step_kernel(step, r, "uevent", "change");
         /* last, so that a name that is found has been announced */
-        r = names_link(&step->device, &key);
+        names_key(picture, step->start, &key);
+        r = names_link(names, device->name, &key);
         return r < 0 ? publish_kernel(step, r, "name", entry->label) : 0;
 }
 
 int publish_name(Step *step) {
-        NamesEntry entry = { .access = step->request->access };
-        DaxMode mode;
+        NamesEntry entry = { .access = step->what->access };
         int r;
 
-        memcpy(entry.label, step->request->label, sizeof(entry.label));
+        memcpy(entry.label, step->what->label, sizeof(entry.label));
         if (entry.label[0] == '\0' && !dax_access_is_open(&entry.access))
                 return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "devices/%s/name",
                                   step->device.name);
         r = check_owners(step);
         if (r == 0)
-                r = step_mode(step, &mode);
-        return r != 0 ? r : give_name(step, &entry, mode);
+                r = step_know_shape(step);
+        if (r == 0)
+                r = step_know_mode(step);
+        if (r == 0)
+                r = give_name(step, &entry);
+        if (r != 0)
+                return r;
+
+        memcpy(step->after->label, entry.label, sizeof(entry.label));
+        step->after->access = entry.access;
+        step->known |= STEP_KNOWS_NAMES;
+        return 0;
 }
 
-int publish_take_back(const KernelDevice *device) {
+int publish_take_back(Worker *worker, const KernelDevice *device) {
         int r;
 
-        r = names_remove_file(device);
+        r = names_remove_file(&worker->names, device->name);
         if (r >= 0)
                 r = node_close_to_others(device);
         if (r >= 0)
                 r = node_announce(device, 0);
         if (r >= 0)
-                r = names_unlink(device);
+                r = names_unlink(&worker->names, device->name);
         return r;
 }
 
 int publish_retract(Step *step) {
-        int r = publish_take_back(&step->device);
+        int r = publish_take_back(step->worker, &step->device);
 
+        step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;
 }

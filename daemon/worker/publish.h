@@ -8,4 +8,4 @@
 int publish_name(Step *step);
 int publish_retract(Step *step);
 /* Takes name and access from whatever bears the device's name now. Returns 0 or an errno. */
-int publish_take_back(const KernelDevice *device);
+int publish_take_back(Worker *worker, const KernelDevice *device);

@@ -4,7 +4,6 @@
 
 #include "daemon/worker/reader.h"
 #include "daemon/worker/attribute.h"
-#include "daemon/worker/names.h"
 #include "daemon/worker/publish.h"
 
 #include <fcntl.h>
@@ -107,6 +106,8 @@ int reader_refresh_region(const KernelRegion *kernel, DaxRegion *region) {
 
         if (kernel->is_static)
                 return 0;
+        if (!kernel_region_is_live(kernel))
+                return -ENODEV;
         r = attribute_read_u64(kernel->dir, "dax_region/available_size", &region->available_size);
         if (r >= 0)
                 r = read_name(kernel, "dax_region/seed", region->seed);
@@ -148,17 +149,6 @@ int reader_region(const KernelRegion *kernel, uint64_t start, DaxRegion **ret_re
 
 /* --- devices ---------------------------------------------------------------------------------- */
 
-int reader_incarnation(const KernelDevice *device, uint64_t *ret_incarnation) {
-        int r;
-
-        r = kernel_device_child(device, "mapping0", ret_incarnation);
-        if (r != -ENOENT)
-                return r;
-
-        *ret_incarnation = device->identity;
-        return 0;
-}
-
 int reader_find_leak(const Memory *memory, uint64_t start, uint64_t size, const DaxRanges *ranges,
                      uint64_t *ret_number) {
         for (size_t i = 0; i < ranges->count; i++)
@@ -191,79 +181,96 @@ static int read_blocks(const Memory *memory, uint64_t start, DaxDevice *device) 
         return 0;
 }
 
-static int read_memory(const KernelRegion *region, uint64_t start, const Memory *memory,
-                       DaxDevice *device) {
-        uint64_t number;
+static int read_memory(const Worker *worker, DaxDevice *device) {
+        uint64_t start = worker->picture->start, number;
 
         if (device->mode == DAX_MODE_SYSTEM_RAM)
-                return read_blocks(memory, start, device);
+                return read_blocks(&worker->memory, start, device);
 
-        device->tainted = reader_find_leak(memory, start, region->size, &device->ranges, &number);
+        device->tainted = reader_find_leak(&worker->memory, start, worker->region.size,
+                                           &device->ranges, &number);
         return 0;
 }
 
-static int read_attributes(const KernelRegion *region, const KernelDevice *kernel,
-                           DaxDevice *device) {
+int reader_device_new(const Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device) {
+        DaxDevice *device;
         int r;
+
+        r = dax_device_new(&device);
+        if (r < 0)
+                return r;
 
         memcpy(device->name, kernel->name, sizeof(device->name));
         device->instance = kernel->instance;
         device->identity = kernel->identity;
-
-        r = reader_incarnation(kernel, &device->incarnation);
-        if (r >= 0)
-                r = kernel_device_mode(kernel, &device->mode);
-        if (r >= 0)
-                r = attribute_read_u64(kernel->dir, "align", &device->align);
-        if (r >= 0 && region->offers_memmap)
-                r = read_optional_int(kernel->dir, "memmap_on_memory", &device->memmap_on_memory);
-        return r;
+        device->target_node = worker->picture->target_node; /* the kernel has one for the region */
+        device->numa_node = worker->picture->numa_node;
+        *ret_device = device;
+        return 0;
 }
 
-static int read_names(const KernelDevice *kernel, const Mappings *mappings, DaxDevice *device) {
-        NamesEntry entry;
-        NamesKey key;
+int reader_shape(const Worker *worker, const Mappings *mappings, DaxDevice *device) {
+        _cleanup_ranges_ DaxRanges ranges = {};
         int r;
 
-        names_key(device->incarnation, mappings, &key);
-        r = names_read(kernel, &key, mappings, &entry);
-        if (r == -ESTALE) { /* meant for a device that someone else has replaced or reshaped */
-                (void)publish_take_back(kernel);
-                return 0;
-        }
+        r = mappings_to_ranges(mappings, worker->picture->start, worker->region.size, &ranges);
+        if (r < 0)
+                return r;
+
+        dax_ranges_deinit(&device->ranges);
+        device->ranges = ranges;
+        ranges = (DaxRanges){};
+        device->size = dax_ranges_size(&device->ranges);
+        device->incarnation = mappings->life;
+        return 0;
+}
+
+int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
+        int r;
+
+        free(TAKE_PTR(device->blocks));
+        device->n_blocks = 0;
+        device->tainted = false;
+
+        r = attribute_read_u64(kernel->dir, "align", &device->align);
+        if (r >= 0 && worker->region.offers_memmap)
+                r = read_optional_int(kernel->dir, "memmap_on_memory", &device->memmap_on_memory);
+        return r < 0 ? r : read_memory(worker, device);
+}
+
+int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
+        NamesEntry entry = {};
+        int r;
+
+        r = names_read(&worker->names, device, worker->picture->start, &entry);
+        if (r == -ESTALE) /* meant for a device that someone else has replaced or reshaped */
+                (void)publish_take_back(worker, kernel);
+        if (r == -ENOMEM)
+                return r;
         if (r <= 0)
-                return r == -ENOMEM ? r : 0;
+                entry = (NamesEntry){};
 
         memcpy(device->label, entry.label, sizeof(device->label));
         device->access = entry.access;
         return 0;
 }
 
-int reader_device(const KernelRegion *region, const DaxRegion *picture, const Memory *memory,
-                  const KernelDevice *kernel, DaxDevice **ret_device) {
+int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device) {
         _cleanup_device_ DaxDevice *device = NULL;
         _cleanup_mappings_ Mappings mappings = {};
         int r;
 
-        r = dax_device_new(&device);
-        if (r < 0)
-                return r;
-        device->target_node = picture->target_node; /* the kernel has one for the region */
-        device->numa_node = picture->numa_node;
-        r = read_attributes(region, kernel, device);
-        if (r < 0)
-                return r;
-        r = mappings_read(kernel, &mappings);
-        if (r < 0)
-                return r;
-        r = mappings_to_ranges(&mappings, picture->start, region->size, &device->ranges);
-        if (r < 0)
-                return r;
-        device->size = dax_ranges_size(&device->ranges);
-        r = read_memory(region, picture->start, memory, device);
-        if (r < 0)
-                return r;
-        r = read_names(kernel, &mappings, device);
+        r = reader_device_new(worker, kernel, &device);
+        if (r >= 0)
+                r = mappings_read(kernel, &mappings);
+        if (r >= 0)
+                r = reader_shape(worker, &mappings, device);
+        if (r >= 0)
+                r = kernel_device_mode(kernel, &device->mode);
+        if (r >= 0)
+                r = reader_rest(worker, kernel, device);
+        if (r >= 0)
+                r = reader_names(worker, kernel, device);
         if (r < 0)
                 return r;
 

@@ -6,18 +6,27 @@
  * exception: a name that was given to an earlier device at the same place is taken back at once.
  */
 
-#include "daemon/dax/region.h"
-#include "daemon/worker/kernel.h"
 #include "daemon/worker/mapping.h"
-#include "daemon/worker/memory.h"
+#include "daemon/worker/worker.h"
 
 /* The region's own attributes, without its devices. @start: where it begins in physical memory. */
 int reader_region(const KernelRegion *region, uint64_t start, DaxRegion **ret_region);
 /* Reads again what of these can change. */
 int reader_refresh_region(const KernelRegion *region, DaxRegion *picture);
-/* One device of the region of @picture. A "gone" errno when it has vanished. */
-int reader_device(const KernelRegion *region, const DaxRegion *picture, const Memory *memory,
-                  const KernelDevice *device, DaxDevice **ret_device);
+
+/*
+ * One device of the worker's region. A "gone" errno when it has vanished. What is known of a device
+ * can be built up in parts, in this order, which are what reader_device() reads:
+ */
+int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device);
+/* Its name and whose it is, and nothing that the kernel would have to be asked. */
+int reader_device_new(const Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device);
+/* Its ranges, which @mappings are, size and incarnation. -ERANGE when they are not the region's. */
+int reader_shape(const Worker *worker, const Mappings *mappings, DaxDevice *device);
+/* Everything else but the names, when the mode is known. */
+int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device);
+int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device);
+
 /*
  * Fills in what leaked: memory blocks in the region where no device has them. Needs every device.
  */
@@ -28,8 +37,3 @@ int reader_leaked(const Memory *memory, DaxRegion *region);
  */
 int reader_find_leak(const Memory *memory, uint64_t start, uint64_t size, const DaxRanges *ranges,
                      uint64_t *ret_number);
-/*
- * The number of @device's life with its memory: it is another for each new device, and never
- * reused.
- */
-int reader_incarnation(const KernelDevice *device, uint64_t *ret_incarnation);

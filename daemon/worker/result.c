@@ -14,7 +14,7 @@ static _printf_(5, 0) void result_fill(WorkerDone *done, WorkerProblem problem, 
         *done = (WorkerDone){
                 .problem = problem,
                 .error = error < 0 ? -error : error,
-                .progress = done->progress,
+                .steps = done->steps,
         };
         snprintf(done->value, sizeof(done->value), "%s", value ?: "");
         (void)vsnprintf(done->attribute, sizeof(done->attribute), format, args);

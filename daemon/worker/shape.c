@@ -9,22 +9,21 @@
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/result.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define WRITE_TRIES 4
 
-/*
- * Nothing of a device may change while a driver holds it, or while its memory is System RAM. Where
- * it may, *@ret_ranges is what it has.
- */
-static int refuse(const Step *step, DaxRanges *ret_ranges) {
+/* Nothing of a device may change while a driver holds it, or while its memory is System RAM. */
+static int refuse(Step *step) {
         int r;
 
         r = step_refuse_bound(step);
         if (r == 0)
-                r = step_ranges(step, ret_ranges);
-        return r != 0 ? r : step_refuse_leak(step, ret_ranges);
+                r = step_know_shape(step);
+        return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
 }
 
 static int no_effect(const Step *step, const char *attribute, uint64_t found) {
@@ -36,15 +35,16 @@ static int no_effect(const Step *step, const char *attribute, uint64_t found) {
 }
 
 /* Writes a number, as often as a signal ends that without effect. Returns 0 or the errno. */
-static int write_number(const Step *step, const char *attribute, uint64_t value) {
+static int write_number(int fd, uint64_t value) {
         int written = -EINTR;
+        char text[32];
 
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
         for (int i = 0; written == -EINTR && i < WRITE_TRIES; i++) {
                 uint64_t now;
 
-                written = attribute_write_u64(step->device.dir, attribute, value);
-                if (written == -EINTR &&
-                    attribute_read_u64(step->device.dir, attribute, &now) >= 0 && now == value)
+                written = attribute_put(fd, text);
+                if (written == -EINTR && attribute_get_u64(fd, &now) >= 0 && now == value)
                         return 0;
         }
 
@@ -54,24 +54,24 @@ static int write_number(const Step *step, const char *attribute, uint64_t value)
 /* --- size ------------------------------------------------------------------------------------- */
 
 /* No other worker may read mappings of the region while one goes: see mapping.h. */
-static int write_size(const Step *step, uint64_t size) {
+static int write_size(const Step *step, int fd, uint64_t size) {
         int r;
 
         kernel_device_lock(&step->device, true);
-        r = write_number(step, "size", size);
+        r = write_number(fd, size);
         kernel_device_unlock(&step->device);
         return r;
 }
 
 /* Takes back what a failed growth has left: the kernel frees from the end, where it had added. */
-static int size_undo(const Step *step, uint64_t before, int problem) {
+static int size_undo(const Step *step, int fd, uint64_t before, int problem) {
         WorkerDone told = *step->done;
         uint64_t found;
         int r;
 
-        r = write_size(step, before);
+        r = write_size(step, fd, before);
         if (r >= 0)
-                r = attribute_read_u64(step->device.dir, "size", &found);
+                r = attribute_get_u64(fd, &found);
         if (r < 0)
                 return step_kernel(step, r, "size", "undo");
         if (found != before)
@@ -82,62 +82,91 @@ static int size_undo(const Step *step, uint64_t before, int problem) {
 }
 
 /* The kernel gives out leaked memory as if it were free: then it is given back at once. */
-static int refuse_leaked_growth(const Step *step, uint64_t before) {
-        _cleanup_ranges_ DaxRanges ranges = {};
+static int refuse_leaked_growth(Step *step, int fd, uint64_t before) {
         int r;
 
-        r = step_ranges(step, &ranges);
-        if (r == 0)
-                r = step_refuse_leak(step, &ranges);
-        return r > 0 ? size_undo(step, before, r) : r;
+        r = step_refuse_leak(step, &step->after->ranges);
+        return r > 0 ? size_undo(step, fd, before, r) : r;
 }
 
-int shape_set_size(Step *step) {
-        uint64_t value = step->request->value, before, found;
-        _cleanup_ranges_ DaxRanges ranges = {};
+/* What the device has now that its size reads @size. */
+static int know_shape_of(Step *step, uint64_t size) {
+        _cleanup_mappings_ Mappings mappings = {};
+
+        if (mappings_read_sized(&step->device, size, &mappings) < 0)
+                return step_know_shape(step);
+        return step_set_shape(step, &mappings);
+}
+
+static int change_size(Step *step, int fd) {
+        uint64_t value = step->what->value, before = step->after->size, found;
         char text[32];
         int r, written;
 
-        snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-        if (value > step->region->size)
-                return result_set(step->done, WORKER_BAD_REQUEST, ENOSPC, text, "devices/%s/size",
-                                  step->device.name);
-        r = refuse(step, &ranges);
-        if (r != 0)
-                return r;
-        before = dax_ranges_size(&ranges);
         if (before == value)
                 return 0;
 
-        written = write_size(step, value);
-        r = attribute_read_u64(step->device.dir, "size", &found);
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+        step_forget(step, ~(unsigned)STEP_KNOWS_MODE);
+        written = write_size(step, fd, value);
+        r = attribute_get_u64(fd, &found);
         if (r < 0)
                 return step_kernel(step, r, "size", NULL);
         if (written < 0) {
                 r = step_kernel(step, written, "size", text);
-                return found > before ? size_undo(step, before, r) : r;
+                return found > before ? size_undo(step, fd, before, r) : r;
         }
         if (found != value)
                 return no_effect(step, "size", found);
 
-        return value > before ? refuse_leaked_growth(step, before) : 0;
+        r = know_shape_of(step, value);
+        return r == 0 && value > before ? refuse_leaked_growth(step, fd, before) : r;
+}
+
+int shape_set_size(Step *step) {
+        _cleanup_close_ int fd = -1;
+        uint64_t now;
+        char text[32];
+        int r;
+
+        snprintf(text, sizeof(text), "%llu", (unsigned long long)step->what->value);
+        if (step->what->value > step->region->size)
+                return result_set(step->done, WORKER_BAD_REQUEST, ENOSPC, text, "devices/%s/size",
+                                  step->device.name);
+        r = refuse(step);
+        if (r != 0)
+                return r;
+        r = attribute_open(step->device.dir, "size", &fd);
+        if (r >= 0)
+                r = attribute_get_u64(fd, &now);
+        if (r < 0)
+                return step_kernel(step, r, "size", text);
+        if (now != step->after->size) { /* someone else has changed it since it was read */
+                step_forget(step, ~0U);
+                r = refuse(step);
+        }
+
+        return r != 0 ? r : change_size(step, fd);
 }
 
 /* --- align, memmap_on_memory ------------------------------------------------------------------ */
 
 static int set_number(Step *step, const char *attribute) {
-        _cleanup_ranges_ DaxRanges ranges = {};
-        uint64_t value = step->request->value, found;
+        uint64_t value = step->what->value, found;
+        _cleanup_close_ int fd = -1;
         char text[32];
         int r;
 
         snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-        r = refuse(step, &ranges);
+        r = refuse(step);
         if (r != 0)
                 return r;
-        r = write_number(step, attribute, value);
+        step_forget(step, STEP_KNOWS_REST);
+        r = attribute_open(step->device.dir, attribute, &fd);
         if (r >= 0)
-                r = attribute_read_u64(step->device.dir, attribute, &found);
+                r = write_number(fd, value);
+        if (r >= 0)
+                r = attribute_get_u64(fd, &found);
         if (r < 0)
                 return step_kernel(step, r, attribute, text);
 
@@ -160,94 +189,204 @@ int shape_set_memmap(Step *step) {
 /* --- mapping ---------------------------------------------------------------------------------- */
 
 int shape_add_mapping(Step *step) {
-        _cleanup_ranges_ DaxRanges wanted = {}, found = {};
-        DaxRange range = step->request->range;
+        _cleanup_ranges_ DaxRanges wanted = {};
+        DaxRange range = step->what->range;
         DaxRanges added = { .list = &range, .count = 1 };
         char text[64];
         int r, written;
 
         snprintf(text, sizeof(text), "%llx-%llx", (unsigned long long)(step->start + range.offset),
                  (unsigned long long)(step->start + range.offset + range.size - 1));
-        r = refuse(step, &wanted);
+        /* of all writes the one that the kernel does not refuse for a device that is bound */
+        step_forget(step, STEP_KNOWS_MODE);
+        r = refuse(step);
         if (r == 0)
                 r = step_refuse_leak(step, &added);
+        if (r == 0)
+                r = dax_ranges_copy(&step->after->ranges, &wanted);
         if (r == 0)
                 r = dax_ranges_append(&wanted, range);
         if (r != 0)
                 return r;
 
         /* that no other device has any of it, the kernel makes sure */
+        step_forget(step, ~(unsigned)STEP_KNOWS_MODE);
         written = attribute_write(step->device.dir, "mapping", text);
         if (written < 0 && written != -EINTR)
                 return step_kernel(step, written, "mapping", text);
-        r = step_ranges(step, &found);
-        if (r != 0)
+        r = step_know_shape(step);
+        if (r != 0 || dax_ranges_equal(&wanted, &step->after->ranges))
                 return r;
-        if (dax_ranges_equal(&wanted, &found))
-                return 0;
 
         return written < 0 ? step_kernel(step, written, "mapping", text) :
-                             no_effect(step, "mapping", dax_ranges_size(&found));
+                             no_effect(step, "mapping", step->after->size);
 }
 
 /* --- create, destroy -------------------------------------------------------------------------- */
+
+static int create_kernel(const Step *step, int error, const char *value) {
+        return result_kernel(step->done, error, value, "regions/%u/create", step->region->id);
+}
 
 static int undecided(const Step *step, const char *why) {
         return result_set(step->done, WORKER_UNDECIDED, 0, why, "regions/%u/create",
                           step->region->id);
 }
 
-/* Whether the device is as the kernel makes them, and the youngest: then it is ours. */
-static int check_fresh(Step *step) {
-        const char *name = step->device.name;
-        char youngest[64];
+/* Adds a line to the record, whole or not at all. */
+static _printf_(2, 3) int note(const Step *step, const char *format, ...) {
+        char line[128];
+        struct stat st;
+        va_list args;
+        ssize_t n;
+        int size;
 
-        if (step_look(step) != 0 || step->after->size != 0 || step->after->mode != DAX_MODE_NONE)
-                return undecided(step, name);
-        if (attribute_read(step->region->dir, "dax_region/create", youngest, sizeof(youngest)) <
-                    0 ||
-            strcmp(youngest, name) != 0)
-                return undecided(step, name);
+        va_start(args, format);
+        size = vsnprintf(line, sizeof(line), format, args);
+        va_end(args);
 
+        n = write(step->record_fd, line, size);
+        if (n == size)
+                return 0;
+        if (n < 0)
+                return result_kernel(step->done, -errno, NULL, "record");
+
+        if (fstat(step->record_fd, &st) >= 0)
+                (void)!ftruncate(step->record_fd, st.st_size - n);
+        return result_kernel(step->done, -ENOSPC, NULL, "record");
+}
+
+static bool was_there(const Step *step, const char *name) {
+        for (size_t i = 0; i < step->n_made; i++)
+                if (strcmp(step->made[i].name, name) == 0)
+                        return true;
+
+        return kernel_names_have(&step->names, name);
+}
+
+static bool is_untouched(const Step *step, const char *name) {
+        _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
+        char driver[64];
+        uint64_t size;
+
+        return kernel_device_open(step->region, name, &device) >= 0 &&
+               attribute_read_u64(device.dir, "size", &size) >= 0 && size == 0 &&
+               kernel_device_driver(&device, driver, sizeof(driver)) >= 0 && driver[0] == '\0';
+}
+
+/*
+ * Ours, when others have been created meanwhile: the only new one that is still as the kernel has made
+ * it, since nobody but us goes on with it.
+ */
+static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
+        _cleanup_kernel_names_ KernelNames now = {};
+        size_t n = 0;
+        int r;
+
+        r = kernel_region_names(step->region, &now);
+        if (r < 0)
+                return create_kernel(step, r, NULL);
+
+        for (size_t i = 0; i < now.count; i++)
+                if (!was_there(step, now.list[i].name) && is_untouched(step, now.list[i].name)) {
+                        memcpy(name, now.list[i].name, DAX_NAME_MAX + 1);
+                        n++;
+                }
+
+        return n == 1 ? 0 : undecided(step, n > 1 ? "several" : "none");
+}
+
+/*
+ * Creates a device and finds out what it is called: `create` reads the name of the youngest, which is
+ * ours when just one has come and no other event was there. Otherwise another agent may have been at
+ * it at the same moment.
+ */
+static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
+        uint64_t before = 0, after = 0, first_event = 0, last_event = 0;
+        char youngest[64] = "";
+        int r = 0, fd, written;
+
+        if (step->create_fd < 0)
+                r = attribute_open(step->region->dir, "dax_region/create", &step->create_fd);
+        if (r >= 0)
+                r = kernel_region_count(step->region, &before);
+        if (r >= 0)
+                r = attribute_get_u64(step->worker->event_fd, &first_event);
+        if (r >= 0 && !kernel_region_is_live(step->region))
+                r = -ENODEV;
+        if (r < 0)
+                return create_kernel(step, r, "1");
+        r = note(step, WORKER_MAKING_LINE, step->what->entry);
+        if (r != 0)
+                return r;
+
+        fd = step->create_fd;
+        written = attribute_put(fd, "1");
+        if (written == -EINTR) { /* made or not: only the number tells, when nobody else is there */
+                r = kernel_region_count(step->region, &after);
+                if (r < 0 || after != before + 1)
+                        return after == before ? create_kernel(step, written, "1") :
+                                                 undecided(step, "interrupted");
+        } else if (written < 0) {
+                return create_kernel(step, written, "1");
+        }
+
+        if (attribute_get(fd, youngest, sizeof(youngest)) >= 0 &&
+            strlen(youngest) <= DAX_NAME_MAX && youngest[0] != '\0' &&
+            kernel_region_count(step->region, &after) >= 0 && after == before + 1 &&
+            attribute_get_u64(step->worker->event_fd, &last_event) >= 0 &&
+            last_event == first_event + 1 &&
+            /* a name that was there is one that has gone meanwhile and was given out again */
+            (!was_there(step, youngest) || is_untouched(step, youngest))) {
+                strcpy(name, youngest);
+                return 0;
+        }
+
+        return find_new(step, name);
+}
+
+/* What is not written down would be nobody's after a crash: then it goes again. */
+static int note_made(Step *step) {
+        const KernelDevice *device = &step->device;
+        StepMade *made = &step->made[step->n_made];
+        int r;
+
+        r = note(step, WORKER_MADE_LINE, step->what->entry, device->name,
+                 (unsigned long long)device->identity);
+        if (r != 0) {
+                if (kernel_region_is_live(step->region))
+                        (void)attribute_write(step->region->dir, "dax_region/delete", device->name);
+                return r;
+        }
+
+        *made = (StepMade){ .entry = step->what->entry, .identity = device->identity };
+        memcpy(made->name, device->name, sizeof(made->name));
+        step->n_made++;
         return 0;
 }
 
 int shape_create(Step *step) {
-        _cleanup_kernel_names_ KernelNames before = {}, after = {};
-        const char *name = NULL;
-        int r, written;
+        char name[DAX_NAME_MAX + 1];
+        int r;
 
-        r = kernel_region_names(step->region, &before);
-        if (r < 0)
-                return result_kernel(step->done, r, NULL, "regions/%u", step->region->id);
-        written = attribute_write(step->region->dir, "dax_region/create", "1");
-        if (written < 0 && written != -EINTR)
-                return result_kernel(step->done, written, "1", "regions/%u/create",
-                                     step->region->id);
-        r = kernel_region_names(step->region, &after);
-        if (r < 0)
-                return result_kernel(step->done, r, NULL, "regions/%u", step->region->id);
-
-        for (size_t i = 0; i < after.count; i++) {
-                if (kernel_names_have(&before, after.list[i]))
-                        continue;
-                if (name)
-                        return undecided(step, "several");
-                name = after.list[i];
+        if (step->names.count == 0) {
+                r = kernel_region_names(step->region, &step->names);
+                if (r < 0)
+                        return create_kernel(step, r, NULL);
         }
-        if (!name)
-                return written < 0 ? result_kernel(step->done, written, "1", "regions/%u/create",
-                                                   step->region->id) :
-                                     undecided(step, "none");
-
+        r = create_device(step, name);
+        if (r != 0)
+                return r;
         r = step_set_device(step, name);
         if (r < 0)
                 return undecided(step, name);
-        r = check_fresh(step);
-        if (r != 0) { /* not ours to show */
-                step->device = KERNEL_DEVICE_INIT;
-                step->after = dax_device_free(step->after);
-        }
+        r = note_made(step);
+        if (r != 0)
+                return r;
+
+        /* as the kernel makes them */
+        r = step_set_shape(step, &(Mappings){ .life = step->device.identity });
+        step_set_mode(step, DAX_MODE_NONE);
         return r;
 }
 
@@ -268,7 +407,11 @@ int shape_destroy(Step *step) {
         if (size != 0)
                 return result_set(step->done, WORKER_BAD_REQUEST, EBUSY, step->device.name,
                                   "devices/%s/size", step->device.name);
+        if (!kernel_region_is_live(step->region))
+                return result_set(step->done, WORKER_GONE, ENODEV, NULL, "regions/%u",
+                                  step->region->id);
 
+        step_forget(step, ~0U);
         written = attribute_write(step->region->dir, "dax_region/delete", step->device.name);
         r = kernel_device_open(step->region, step->device.name, &after);
         if (r < 0 || after.identity != step->device.identity)

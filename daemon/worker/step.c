@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* Checks a step, has it carried out, tells what came of it. */
+/* Checks steps, has them carried out, tells what came of it. */
 
 #include "daemon/worker/step.h"
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/blocks.h"
+#include "daemon/worker/cancel.h"
 #include "daemon/worker/driver.h"
 #include "daemon/worker/publish.h"
 #include "daemon/worker/reader.h"
@@ -12,8 +13,14 @@
 #include "daemon/worker/shape.h"
 #include "daemon/worker/wipe.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
+
+#define TELL_USEC 100000
+#define KNOWN_MAX 65536    /* devices whose pictures are kept */
+#define KNOWN_USEC 1000000 /* for so long */
 
 typedef enum StepNeed {
         NEEDS_DYNAMIC = 1 << 0, /* the kernel lets no one change the shape of a static region */
@@ -24,6 +31,7 @@ typedef enum StepNeed {
         NEEDS_ONLINE_STATE = 1 << 5,
         NEEDS_FLAG_VALUE = 1 << 6,
         MAKES_DEVICE = 1 << 7,
+        TAKES_LONG = 1 << 8, /* may be cancelled before it begins, however soon that is */
 } StepNeed;
 
 static const struct {
@@ -31,7 +39,7 @@ static const struct {
         unsigned needs;
 } kinds[_PLAN_OP_MAX] = {
         [PLAN_RETRACT] = { publish_retract, 0 },
-        [PLAN_OFFLINE] = { blocks_offline, NEEDS_BLOCKS },
+        [PLAN_OFFLINE] = { blocks_offline, NEEDS_BLOCKS | TAKES_LONG },
         [PLAN_UNBIND] = { driver_unbind, 0 },
         [PLAN_SIZE] = { shape_set_size, NEEDS_DYNAMIC },
         [PLAN_DESTROY] = { shape_destroy, NEEDS_DYNAMIC },
@@ -40,17 +48,128 @@ static const struct {
         [PLAN_MAPPING] = { shape_add_mapping, NEEDS_DYNAMIC | NEEDS_RANGE },
         [PLAN_MEMMAP] = { shape_set_memmap, NEEDS_FLAG_VALUE },
         [PLAN_BIND] = { driver_bind, NEEDS_DRIVER_MODE },
-        [PLAN_WIPE] = { wipe_range, NEEDS_RANGE },
-        [PLAN_ONLINE] = { blocks_online, NEEDS_BLOCKS | NEEDS_ONLINE_STATE },
+        [PLAN_WIPE] = { wipe_range, NEEDS_RANGE | TAKES_LONG },
+        [PLAN_ONLINE] = { blocks_online, NEEDS_BLOCKS | NEEDS_ONLINE_STATE | TAKES_LONG },
         [PLAN_PUBLISH] = { publish_name, 0 },
 };
 
+/* --- what is known ---------------------------------------------------------------------------- */
+
+void step_forget(Step *step, unsigned known) {
+        step->known &= ~known;
+        if (step->known == 0)
+                step->after = dax_device_free(step->after);
+}
+
+static int step_begin_picture(Step *step) {
+        return step->after ? 0 : reader_device_new(step->worker, &step->device, &step->after);
+}
+
+int step_set_shape(Step *step, const Mappings *mappings) {
+        int r;
+
+        r = step_begin_picture(step);
+        if (r >= 0)
+                r = reader_shape(step->worker, mappings, step->after);
+        if (r < 0)
+                return step_kernel(step, r, "mapping", NULL);
+
+        step->known = (step->known & STEP_KNOWS_MODE) | STEP_KNOWS_SHAPE;
+        return 0;
+}
+
+void step_set_mode(Step *step, DaxMode mode) {
+        if (!step->after)
+                return;
+        step->after->mode = mode;
+        step->known = (step->known & ~STEP_KNOWS_REST) | STEP_KNOWS_MODE;
+}
+
+int step_know_shape(Step *step) {
+        _cleanup_mappings_ Mappings mappings = {};
+        int r;
+
+        if (step->known & STEP_KNOWS_SHAPE)
+                return 0;
+
+        r = mappings_read(&step->device, &mappings);
+        return r < 0 ? step_kernel(step, r, "mapping", NULL) : step_set_shape(step, &mappings);
+}
+
+int step_know_mode(Step *step) {
+        DaxMode mode;
+        int r;
+
+        if (step->known & STEP_KNOWS_MODE)
+                return 0;
+
+        r = kernel_device_mode(&step->device, &mode);
+        if (r >= 0)
+                r = step_begin_picture(step);
+        if (r < 0)
+                return step_kernel(step, r, "driver", NULL);
+
+        step_set_mode(step, mode);
+        return 0;
+}
+
+int step_look(Step *step) {
+        int r;
+
+        r = step_know_shape(step);
+        if (r == 0)
+                r = step_know_mode(step);
+        if (r != 0)
+                return r;
+
+        if (!(step->known & STEP_KNOWS_REST))
+                r = reader_rest(step->worker, &step->device, step->after);
+        if (r >= 0 && !(step->known & STEP_KNOWS_NAMES))
+                r = reader_names(step->worker, &step->device, step->after);
+        if (r < 0)
+                return step_kernel(step, r, NULL, NULL);
+        step->known |= STEP_KNOWS_REST | STEP_KNOWS_NAMES;
+        return 0;
+}
+
 /* --- common ----------------------------------------------------------------------------------- */
+
+/* Keeps what is known of the device for its next step. */
+static void step_put_away(Step *step) {
+        Worker *worker = step->worker;
+
+        for (uint32_t entry = step->entry; step->known && worker->n_known <= entry;)
+                if (entry >= KNOWN_MAX ||
+                    ARRAY_APPEND(worker->known, worker->n_known, (WorkerKnown){}) < 0)
+                        step_forget(step, ~0U);
+        if (!step->known)
+                return;
+
+        dax_device_free(worker->known[step->entry].device);
+        worker->known[step->entry] = (WorkerKnown){ TAKE_PTR(step->after), step->known };
+        step->known = 0;
+}
+
+static void step_take_out(Step *step) {
+        Worker *worker = step->worker;
+        WorkerKnown *known;
+
+        step->entry = step->what->entry;
+        if (step->entry >= worker->n_known)
+                return;
+        known = &worker->known[step->entry];
+        if (!known->device || known->device->identity != step->device.identity)
+                return;
+
+        step->after = TAKE_PTR(known->device);
+        step->known = known->parts;
+}
 
 int step_set_device(Step *step, const char *name) {
         KernelDevice *device = &step->worker->device;
         int r = 0;
 
+        step_put_away(step);
         /* mostly the device of the step before */
         if (strcmp(device->name, name) != 0 || !kernel_device_is_live(step->region, device)) {
                 kernel_device_deinit(device);
@@ -58,19 +177,13 @@ int step_set_device(Step *step, const char *name) {
         }
 
         step->device = *device;
+        step_take_out(step);
         return r;
 }
 
-int step_look(Step *step) {
-        int r;
-
-        step->after = dax_device_free(step->after);
-        r = reader_device(step->region, step->worker->picture, &step->worker->memory, &step->device,
-                          &step->after);
-        return r < 0 && r != -ENOMEM ? step_kernel(step, r, NULL, NULL) : r;
-}
-
 int step_kernel(const Step *step, int error, const char *attribute, const char *value) {
+        if (error == -ENOMEM)
+                return error;
         if (attribute_is_gone(error)) {
                 uint64_t identity;
 
@@ -84,33 +197,19 @@ int step_kernel(const Step *step, int error, const char *attribute, const char *
                              attribute ? "/" : "", attribute ?: "");
 }
 
-int step_ranges(const Step *step, DaxRanges *ret_ranges) {
-        _cleanup_mappings_ Mappings mappings = {};
-        int r;
-
-        r = mappings_read(&step->device, &mappings);
-        if (r >= 0)
-                r = mappings_to_ranges(&mappings, step->start, step->region->size, ret_ranges);
-        return r < 0 ? step_kernel(step, r, "mapping", NULL) : 0;
-}
-
-int step_mode(const Step *step, DaxMode *ret_mode) {
-        int r = kernel_device_mode(&step->device, ret_mode);
-
-        return r < 0 ? step_kernel(step, r, "driver", NULL) : 0;
-}
-
-int step_refuse_bound(const Step *step) {
+int step_refuse_bound(Step *step) {
         char driver[64];
         int r;
+
+        r = step_know_mode(step);
+        if (r != 0 || step->after->mode == DAX_MODE_NONE)
+                return r;
 
         r = kernel_device_driver(&step->device, driver, sizeof(driver));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
-        if (driver[0] != '\0')
-                return result_set(step->done, WORKER_BOUND, EBUSY, driver, "devices/%s/driver",
-                                  step->device.name);
-        return 0;
+        return result_set(step->done, WORKER_BOUND, EBUSY, driver, "devices/%s/driver",
+                          step->device.name);
 }
 
 int step_refuse_leak(const Step *step, const DaxRanges *ranges) {
@@ -124,55 +223,75 @@ int step_refuse_leak(const Step *step, const DaxRanges *ranges) {
                           (unsigned long long)number);
 }
 
-int step_progress(const Step *step, StepProgress *progress, uint64_t done) {
+static uint64_t now_usec(void) {
         struct timespec now;
-        uint64_t usec;
 
-        step->done->progress = done;
         (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        usec = now.tv_sec * UINT64_C(1000000) + now.tv_nsec / 1000;
-        if (done != progress->total && usec - progress->last_usec < 100000)
-                return 0;
-
-        progress->last_usec = usec;
-        return worker_send_progress(step->worker->fd, step->request->serial, done, progress->total);
+        return now.tv_sec * UINT64_C(1000000) + now.tv_nsec / 1000;
 }
 
-/* --- running ---------------------------------------------------------------------------------- */
+static int step_tell(Step *step, uint64_t done, uint64_t total) {
+        const WorkerProgress progress = { .step = step->number, .done = done, .total = total };
+
+        step->told_usec = now_usec();
+        return worker_send_progress(&step->worker->sender, &progress);
+}
+
+int step_progress(Step *step, uint64_t done, uint64_t total) {
+        return now_usec() - step->told_usec >= TELL_USEC ? step_tell(step, done, total) : 0;
+}
+
+/* --- checking --------------------------------------------------------------------------------- */
 
 static bool fits(uint64_t offset, uint64_t size, uint64_t within) {
         return size > 0 && offset <= within && size <= within - offset;
 }
 
-static bool request_fits(const WorkerRequest *request, const KernelRegion *region) {
-        unsigned needs = kinds[request->step].needs;
+static bool step_fits(const WorkerStep *what, const KernelRegion *region) {
+        unsigned needs = kinds[what->op].needs;
 
-        if ((needs & NEEDS_VALUE) && request->value == 0)
+        if ((needs & NEEDS_VALUE) && what->value == 0)
                 return false;
-        if ((needs & NEEDS_FLAG_VALUE) && request->value > 1)
+        if ((needs & NEEDS_FLAG_VALUE) && what->value > 1)
                 return false;
-        if ((needs & NEEDS_RANGE) &&
-            !fits(request->range.offset, request->range.size, region->size))
+        if ((needs & NEEDS_RANGE) && !fits(what->range.offset, what->range.size, region->size))
                 return false;
-        if ((needs & NEEDS_BLOCKS) && request->n_blocks == 0)
+        if ((needs & NEEDS_BLOCKS) && what->n_blocks == 0)
                 return false;
-        if ((needs & NEEDS_DRIVER_MODE) && !dax_mode_driver(request->mode))
+        if ((needs & NEEDS_DRIVER_MODE) && !dax_mode_driver(what->mode))
                 return false;
-        if ((needs & NEEDS_ONLINE_STATE) && !dax_block_state_is_online(request->state))
-                return false;
-        /* a step means one region, by its place, and one device, by its name */
-        if (request->region_size == 0)
-                return false;
-        return (needs & MAKES_DEVICE) || request->device[0] != '\0';
+        return !(needs & NEEDS_ONLINE_STATE) || dax_block_state_is_online(what->state);
 }
 
-static int step_open_device(Step *step) {
-        const char *name = step->request->device;
+static const StepMade *find_made(const Step *step, uint32_t entry) {
+        for (size_t i = 0; i < step->n_made; i++)
+                if (step->made[i].entry == entry)
+                        return &step->made[i];
+
+        return NULL;
+}
+
+/* Opens the device of the step that begins, @before being the one before it. */
+static int step_open_device(Step *step, const WorkerStep *before) {
+        const WorkerStep *what = step->what;
+        const char *name = what->device;
+        uint64_t identity = what->identity;
         int r;
 
-        if (kinds[step->request->step].needs & MAKES_DEVICE)
+        if (kinds[what->op].needs & MAKES_DEVICE)
                 return 0;
+        if (before && before->entry == what->entry && before->op != PLAN_DESTROY &&
+            strcmp(before->device, name) == 0)
+                return 0; /* it is open */
 
+        if (name[0] == '\0') {
+                const StepMade *made = find_made(step, what->entry);
+
+                if (!made)
+                        return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "devices");
+                name = made->name;
+                identity = made->identity;
+        }
         r = step_set_device(step, name);
         if (r == -EINVAL)
                 return result_set(step->done, WORKER_BAD_REQUEST, r, name, "devices");
@@ -180,54 +299,128 @@ static int step_open_device(Step *step) {
                 return result_set(step->done, WORKER_GONE, r, NULL, "devices/%s", name);
         if (r < 0)
                 return result_kernel(step->done, r, NULL, "devices/%s", name);
-        if (step->request->identity != 0 && step->request->identity != step->device.identity)
+        if (identity != 0 && identity != step->device.identity)
                 return result_set(step->done, WORKER_GONE, EREMCHG, NULL, "devices/%s", name);
 
         return 0;
 }
 
-/* The device that has been made. Of the region it is in only what never changes is fresh. */
-static int step_send_device(Step *step) {
-        int r = 0;
+/* --- running ---------------------------------------------------------------------------------- */
 
-        if (!step->after)
-                r = step_look(step);
-        if (r == 0)
-                r = worker_send_region(step->worker->fd, step->request->serial,
-                                       step->worker->picture);
-        if (r == 0)
-                r = worker_send_device(step->worker->fd, step->request->serial, step->after);
+/* Others may have been at the devices since: what is known is good for a moment only. */
+static void step_forget_old(Step *step) {
+        uint64_t now = now_usec();
+
+        if (now - step->worker->known_usec <= KNOWN_USEC)
+                return;
+        step_forget(step, ~0U);
+        worker_forget(step->worker);
+        step->worker->known_usec = now;
+}
+
+/* Of the region it is in only what never changes is fresh. */
+static int step_send_device(Step *step) {
+        WorkerSender *sender = &step->worker->sender;
+        int r;
+
+        step_forget_old(step);
+        r = step_look(step);
+        if (r == 0 && !step->region_is_sent)
+                r = worker_send_region(sender, step->worker->picture);
+        if (r == 0) {
+                step->region_is_sent = true;
+                r = worker_send_device(sender, step->after);
+        }
         return r;
 }
 
-static void step_deinit(Step *step) {
-        dax_device_free(step->after);
+/* Between two steps: says how far it is, and looks whether to go on. */
+static int step_pause(Step *step) {
+        bool takes_long = kinds[step->what->op].needs & TAKES_LONG;
+        uint64_t now = now_usec();
+        int r = 0;
+
+        step_forget_old(step);
+        if (!takes_long && now - step->told_usec < TELL_USEC)
+                return 0;
+
+        if (now - step->told_usec >= TELL_USEC)
+                r = step_tell(step, 0, 1);
+        if (r == 0 && cancel_has_come(step->worker->fd, step->request->serial))
+                return result_set(step->done, WORKER_CANCELLED, ECANCELED, NULL, "steps");
+        return r;
 }
 
-int step_run(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
-        _cleanup_(step_deinit) Step step = {
-                .worker = worker, .request = request, .device = KERNEL_DEVICE_INIT, .done = done
-        };
-        unsigned needs = kinds[request->step].needs;
+static int step_run(Step *step, const WorkerStep *before) {
+        const WorkerStep *what = step->what;
+        unsigned needs = kinds[what->op].needs;
         int r;
 
+        if (!step_fits(what, step->region))
+                return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "steps/%u",
+                                  what->op);
+        if ((needs & NEEDS_DYNAMIC) && step->region->is_static)
+                return result_set(step->done, WORKER_BAD_REQUEST, EOPNOTSUPP, "static",
+                                  "regions/%u", step->region->id);
+
+        r = step_pause(step);
+        if (r == 0)
+                r = step_open_device(step, before);
+        if (r == 0)
+                r = kinds[what->op].run(step);
+        if (r == 0 && what->is_last && what->op != PLAN_DESTROY)
+                r = step_send_device(step);
+        return r;
+}
+
+/* A file beside the lock, to add lines to: nothing that a write could wait for. */
+static bool is_record(const Worker *worker, int fd) {
+        struct stat st, lock;
+        int flags = fcntl(fd, F_GETFL);
+
+        return fstat(fd, &st) >= 0 && fstat(worker->lock_fd, &lock) >= 0 && S_ISREG(st.st_mode) &&
+               st.st_dev == lock.st_dev && flags >= 0 && (flags & O_APPEND) &&
+               (flags & O_ACCMODE) == O_RDWR;
+}
+
+static void step_deinit(Step *step) {
+        step_put_away(step);
+        dax_device_free(step->after);
+        closep(&step->create_fd);
+        closep(&step->bind_fd);
+        kernel_names_deinit(&step->names);
+}
+
+int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int record_fd,
+              WorkerDone *done) {
+        _cleanup_(step_deinit) Step step = { .worker = worker,
+                                             .request = request,
+                                             .device = KERNEL_DEVICE_INIT,
+                                             .record_fd = record_fd,
+                                             .create_fd = -1,
+                                             .bind_fd = -1,
+                                             .told_usec = now_usec(),
+                                             .done = done };
+        int r;
+
+        if (request->region_size == 0) /* steps mean one region, by its place */
+                return result_set(done, WORKER_BAD_REQUEST, EINVAL, NULL, "regions/%u",
+                                  request->region);
+        if (!is_record(worker, record_fd))
+                return result_set(done, WORKER_BAD_REQUEST, EBADF, NULL, "record");
         r = worker_find_region(worker, request, done);
         if (r != 0)
                 return r;
+
+        if (request->follows == 0 || request->follows != worker->last_steps)
+                worker_forget(worker);
         step.region = &worker->region;
         step.start = worker->picture->start;
-
-        if (!request_fits(request, step.region))
-                return result_set(done, WORKER_BAD_REQUEST, EINVAL, NULL, "steps/%u",
-                                  request->step);
-        if ((needs & NEEDS_DYNAMIC) && step.region->is_static)
-                return result_set(done, WORKER_BAD_REQUEST, EOPNOTSUPP, "static", "regions/%u",
-                                  request->region);
-
-        r = step_open_device(&step);
-        if (r == 0)
-                r = kinds[request->step].run(&step);
-        if (r == 0 && (needs & MAKES_DEVICE))
-                r = step_send_device(&step);
+        for (; r == 0 && step.number < request->n_steps; step.number++) {
+                step.what = &steps[step.number];
+                r = step_run(&step, step.number > 0 ? step.what - 1 : NULL);
+                done->steps += r == 0;
+        }
+        worker->last_steps = request->serial;
         return r;
 }

@@ -20,9 +20,8 @@
 #define CHUNK (UINT64_C(2) << 20)
 
 typedef struct Wipe {
-        const Step *step;
+        Step *step;
         Cancel cancel;
-        StepProgress progress;
         int node;
         int zero;
         uint64_t align;
@@ -52,7 +51,7 @@ static int wipe_mapped(Wipe *wipe, char *memory, uint64_t size) {
                 memory += n;
                 size -= n;
                 wipe->done += n;
-                r = step_progress(wipe->step, &wipe->progress, wipe->done);
+                r = step_progress(wipe->step, wipe->done, wipe->step->what->range.size);
                 if (r < 0)
                         return r;
         }
@@ -77,7 +76,7 @@ static int wipe_window(Wipe *wipe, uint64_t offset, uint64_t end) {
 }
 
 static int wipe_windows(Wipe *wipe) {
-        DaxRange range = wipe->step->request->range;
+        DaxRange range = wipe->step->what->range;
         uint64_t window = MAX(WINDOW / wipe->align, UINT64_C(1)) * wipe->align;
 
         for (uint64_t offset = range.offset; offset < dax_range_end(range);) {
@@ -93,22 +92,19 @@ static int wipe_windows(Wipe *wipe) {
         return 0;
 }
 
-static int check_device(const Step *step, uint64_t *ret_align) {
-        DaxRange range = step->request->range;
-        uint64_t size;
-        DaxMode mode;
+static int check_device(Step *step, uint64_t *ret_align) {
         int r;
 
-        r = step_mode(step, &mode);
+        r = step_know_mode(step);
+        if (r == 0)
+                r = step_know_shape(step);
         if (r != 0)
                 return r;
-        if (mode != DAX_MODE_DEVDAX)
-                return result_set(step->done, WORKER_BAD_REQUEST, ENXIO, dax_mode_name(mode),
-                                  "devices/%s/driver", step->device.name);
-        r = attribute_read_u64(step->device.dir, "size", &size);
-        if (r < 0)
-                return step_kernel(step, r, "size", NULL);
-        if (dax_range_end(range) > size)
+        if (step->after->mode != DAX_MODE_DEVDAX)
+                return result_set(step->done, WORKER_BAD_REQUEST, ENXIO,
+                                  dax_mode_name(step->after->mode), "devices/%s/driver",
+                                  step->device.name);
+        if (dax_range_end(step->what->range) > step->after->size)
                 return result_set(step->done, WORKER_BAD_REQUEST, ERANGE, NULL, "devices/%s/size",
                                   step->device.name);
         r = attribute_read_u64(step->device.dir, "align", ret_align);
@@ -120,7 +116,7 @@ static int check_device(const Step *step, uint64_t *ret_align) {
 
 int wipe_range(Step *step) {
         _cleanup_close_ int node = -1, zero = -1;
-        Wipe wipe = { .step = step, .progress = { .total = step->request->range.size } };
+        Wipe wipe = { .step = step };
         int r;
 
         r = check_device(step, &wipe.align);

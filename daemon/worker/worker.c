@@ -8,7 +8,16 @@
 #include "daemon/worker/reader.h"
 #include "daemon/worker/result.h"
 
+void worker_forget(Worker *worker) {
+        for (size_t i = 0; i < worker->n_known; i++)
+                dax_device_free(worker->known[i].device);
+        free(TAKE_PTR(worker->known));
+        worker->n_known = 0;
+        worker->last_steps = 0;
+}
+
 static void region_drop(Worker *worker) {
+        worker_forget(worker);
         kernel_device_deinit(&worker->device);
         worker->picture = dax_region_free(worker->picture);
         kernel_region_deinit(&worker->region);
@@ -16,8 +25,10 @@ static void region_drop(Worker *worker) {
 
 void worker_deinit(Worker *worker) {
         region_drop(worker);
+        names_close(&worker->names);
         memory_close(&worker->memory);
         closep(&worker->iomem_fd);
+        closep(&worker->event_fd);
         closep(&worker->lock_fd);
         closep(&worker->fd);
 }

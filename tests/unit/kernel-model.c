@@ -663,7 +663,6 @@ int model_step(Model *model, Plan *plan, const PlanStep *step, uint64_t limit) {
                 return step_publish(model, device, id);
         case PLAN_CREATE:
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
 

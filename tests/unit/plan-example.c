@@ -148,7 +148,6 @@ static void write_step(FILE *out, const Plan *plan, const PlanStep *step) {
         case PLAN_CREATE:
         case PLAN_PUBLISH:
         case _PLAN_OP_MAX:
-        case _PLAN_OP_INVALID:
                 break;
         }
         fprintf(out, "; ");

@@ -588,8 +588,8 @@ static void test_words(void **state) {
         Example *example = *state;
 
         for (PlanOp op = 0; op < _PLAN_OP_MAX; op++)
-                assert_int_equal(plan_op_from_name(plan_op_name(op)), op);
-        assert_int_equal(plan_op_from_name("explode"), _PLAN_OP_INVALID);
+                for (PlanOp other = 0; other < op; other++)
+                        assert_string_not_equal(plan_op_name(op), plan_op_name(other));
         assert_string_equal(plan_action_name(PLAN_REMOVE), "destroy");
 
         have_label(example, have(example, 0, 8, DAX_MODE_SYSTEM_RAM), "a");

@@ -118,29 +118,31 @@ static DaxRegion *region_make(void) {
 
 /* The answer that the tests are about, sent to @fd. */
 static int answer_send(int fd, const DaxRegion *region) {
-        static const char names[3][DAX_NAME_MAX + 1] = { "dax7.0", "dax7.1", "dax7.22" };
+        WorkerSender sender = { .fd = fd, .serial = SERIAL };
+        const WorkerProgress progress = { .step = 3, .done = 5, .total = 10 };
+        static const DaxName names[3] = { { "dax7.0", 1 }, { "dax7.1", 2 }, { "dax7.22", 3 } };
         DaxMachine machine = { .block_size = 128 << 20, .seqnum = 4, .auto_online = "online" };
         WorkerHolder holder = { .pid = 42, .command = "redis \n\x1b[31m" };
         WorkerDone done = { .problem = WORKER_KERNEL,
                             .error = EBUSY,
                             .attribute = "devices/x/size",
                             .value = "1",
-                            .progress = 3 };
+                            .steps = 3 };
         int r;
 
-        r = worker_send_machine(fd, SERIAL, &machine);
+        r = worker_send_machine(&sender, &machine);
         if (r >= 0)
-                r = worker_send_region(fd, SERIAL, region);
+                r = worker_send_region(&sender, region);
         if (r >= 0)
-                r = worker_send_names(fd, SERIAL, names, ELEMENTS(names));
+                r = worker_send_names(&sender, names, ELEMENTS(names));
         for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
-                r = worker_send_device(fd, SERIAL, region->devices[i]);
+                r = worker_send_device(&sender, region->devices[i]);
         if (r >= 0)
-                r = worker_send_holder(fd, SERIAL, &holder);
+                r = worker_send_holder(&sender, &holder);
         if (r >= 0)
-                r = worker_send_progress(fd, SERIAL, 5, 10);
+                r = worker_send_progress(&sender, &progress);
         if (r >= 0)
-                r = worker_send_done(fd, SERIAL, &done);
+                r = worker_send_done(&sender, &done);
         return r;
 }
 
@@ -198,7 +200,7 @@ static void conversation_free(Conversation *conversation) {
 static void receive_all(int fd, WorkerAnswer *answer) {
         *answer = (WorkerAnswer){ .serial = SERIAL };
         while (!answer->done) {
-                int r = worker_receive_message(fd, answer);
+                int r = worker_receive_answer(fd, answer);
 
                 assert_in_range(r, 0, 1);
                 if (r == 0)
@@ -257,17 +259,19 @@ static void round_trip(size_t n_ranges, size_t n_blocks) {
         assert_int_equal(answer.machine.seqnum, 4);
         assert_string_equal(answer.machine.auto_online, "online");
         assert_int_equal(answer.n_names, 3);
-        assert_string_equal(answer.names[2], "dax7.22");
+        assert_string_equal(answer.names[2].name, "dax7.22");
+        assert_int_equal(answer.names[2].identity, 3);
         assert_int_equal(answer.n_holders, 1);
         assert_int_equal(answer.holders[0].pid, 42);
         assert_string_equal(answer.holders[0].command, "redis \n\x1b[31m");
-        assert_int_equal(answer.progress_done, 5);
-        assert_int_equal(answer.progress_total, 10);
+        assert_int_equal(answer.progress.step, 3);
+        assert_int_equal(answer.progress.done, 5);
+        assert_int_equal(answer.progress.total, 10);
         assert_int_equal(answer.result.problem, WORKER_KERNEL);
         assert_int_equal(answer.result.error, EBUSY);
         assert_string_equal(answer.result.attribute, "devices/x/size");
         assert_string_equal(answer.result.value, "1");
-        assert_int_equal(answer.result.progress, 3);
+        assert_int_equal(answer.result.steps, 3);
 
         worker_answer_deinit(&answer);
         close(pair.daxd);
@@ -282,10 +286,12 @@ static void test_answers(void **state) {
         round_trip(MANY_RANGES, MANY_BLOCKS);
 }
 
+#define N_STEPS 3
+
 static WorkerRequest request_make(void) {
         WorkerRequest request = {
                 .version = WORKER_PROTOCOL_VERSION,
-                .op = WORKER_STEP,
+                .op = WORKER_STEPS,
                 .serial = SERIAL,
                 .flags = WORKER_FORCE,
                 .region = 7,
@@ -293,59 +299,100 @@ static WorkerRequest request_make(void) {
                 .region_size = 1 << 30,
                 .device = "dax7.22",
                 .identity = 4711,
-                .step = PLAN_PUBLISH,
-                .mode = DAX_MODE_DEVDAX,
-                .label = "cache",
-                .access = { .group = "redis", .mode = 0660 },
-                .n_names = 2,
-                .names = { "dax7.0", "dax7.1" },
+                .value = "online",
+                .n_steps = N_STEPS,
         };
 
         return request;
 }
 
+static void steps_make(WorkerStep steps[WORKER_STEPS_MAX]) {
+        memset(steps, 0, N_STEPS * sizeof(*steps));
+        steps[0] = (WorkerStep){ .op = PLAN_CREATE, .entry = 5 };
+        steps[1] = (WorkerStep){ .op = PLAN_MAPPING, .entry = 5, .range = { 4096, 8192 } };
+        steps[2] = (WorkerStep){
+                .op = PLAN_PUBLISH,
+                .mode = DAX_MODE_DEVDAX,
+                .entry = 5,
+                .identity = 4711,
+                .is_last = 1,
+                .device = "dax7.22",
+                .label = "cache",
+                .access = { .group = "redis", .mode = 0660 },
+        };
+}
+
+static int some_descriptor(void) {
+        int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
 static void test_requests(void **state) {
+        WorkerStep steps[WORKER_STEPS_MAX], got_steps[WORKER_STEPS_MAX];
         WorkerRequest request = request_make(), got;
         Pair pair = pair_new();
-        int lock_fd;
+        int carried, fd = some_descriptor();
 
-        assert_int_equal(worker_receive_request(pair.worker, MSG_DONTWAIT, &got, &lock_fd),
+        steps_make(steps);
+        assert_int_equal(worker_receive_request(pair.worker, MSG_DONTWAIT, &got, got_steps,
+                                                &carried),
                          -EAGAIN);
-        assert_int_equal(worker_send_request(pair.daxd, &request, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), 1);
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
         assert_memory_equal(&request, &got, sizeof(got));
-        assert_int_equal(lock_fd, -1);
+        assert_memory_equal(steps, got_steps, N_STEPS * sizeof(*steps));
+        assert_true(carried >= 0);
+        close(carried);
 
+        /* as many as there may be, and what has none */
+        request.n_steps = WORKER_STEPS_MAX;
+        for (size_t i = N_STEPS; i < WORKER_STEPS_MAX; i++)
+                steps[i] = steps[i % N_STEPS];
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
+        assert_memory_equal(steps, got_steps, sizeof(steps));
+        close(carried);
+        request.op = WORKER_REGION;
+        request.n_steps = 0;
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
+        assert_int_equal(carried, -1);
+
+        close(fd);
         close(pair.daxd);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), 0);
-        assert_int_equal(worker_send_done(pair.worker, 1, &(WorkerDone){}), -EPIPE);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 0);
+        assert_int_equal(worker_send_done(&(WorkerSender){ .fd = pair.worker }, &(WorkerDone){}),
+                         -EPIPE);
         close(pair.worker);
 }
 
 static void test_hello(void **state) {
         WorkerRequest request = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_HELLO }, got;
+        WorkerStep steps[WORKER_STEPS_MAX];
         Pair pair = pair_new();
         struct stat sent, received;
-        int fd, lock_fd = -1;
+        int fd = some_descriptor(), carried = -1;
 
-        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-        assert_int_equal(worker_send_request(pair.daxd, &request, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), 1);
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), 1);
         assert_return_code(fstat(fd, &sent), errno);
-        assert_return_code(fstat(lock_fd, &received), errno);
+        assert_return_code(fstat(carried, &received), errno);
         assert_int_equal(sent.st_ino, received.st_ino);
-        assert_true(fcntl(lock_fd, F_GETFD) & FD_CLOEXEC);
-        close(lock_fd);
+        assert_true(fcntl(carried, F_GETFD) & FD_CLOEXEC);
+        close(carried);
 
-        /* a descriptor belongs to a HELLO, and to nothing else */
-        assert_int_equal(worker_send_request(pair.daxd, &request, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), -EBADMSG);
+        /* a descriptor belongs to a HELLO and to STEPS, and to nothing else */
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), -EBADMSG);
         request.op = WORKER_INVENTORY;
-        assert_int_equal(worker_send_request(pair.daxd, &request, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), -EBADMSG);
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), -EBADMSG);
         request.version++;
-        assert_int_equal(worker_send_request(pair.daxd, &request, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), -EPROTONOSUPPORT);
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried),
+                         -EPROTONOSUPPORT);
 
         close(fd);
         pair_close(pair);
@@ -359,8 +406,9 @@ static void test_many_descriptors(void **state) {
                 struct cmsghdr align;
         } control = {};
         struct iovec part = { &request, sizeof(request) };
+        WorkerStep steps[WORKER_STEPS_MAX];
         Pair pair = pair_new();
-        int lowest, after, lock_fd;
+        int lowest, after, carried;
 
         lowest = dup(0);
         close(lowest);
@@ -376,7 +424,8 @@ static void test_many_descriptors(void **state) {
                 c->cmsg_len = CMSG_LEN(n * sizeof(int));
                 memset(CMSG_DATA(c), 0, n * sizeof(int));
                 assert_return_code(sendmsg(pair.daxd, &message, 0), errno);
-                assert_int_equal(worker_receive_request(pair.worker, 0, &got, &lock_fd), -EBADMSG);
+                assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried),
+                                 -EBADMSG);
         }
         after = dup(0);
         close(after);
@@ -386,65 +435,109 @@ static void test_many_descriptors(void **state) {
 
 /* --- what must be refused, or do no harm ------------------------------------------------------ */
 
-static void assert_request_sane(const WorkerRequest *request) {
+static void assert_step_sane(const WorkerStep *step) {
+        uint32_t region, instance;
+
+        assert_true(step->op < _PLAN_OP_MAX && step->is_last <= 1);
+        assert_true(step->mode < _DAX_MODE_MAX && step->state < _DAX_BLOCK_STATE_MAX);
+        assert_true(step->device[0] == '\0' ||
+                    text_parse_device_name(step->device, &region, &instance) >= 0);
+        assert_true(step->label[0] == '\0' || text_is_label(step->label));
+        assert_true(strlen(step->access.user) < sizeof(step->access.user));
+        assert_true(strlen(step->access.group) < sizeof(step->access.group));
+        assert_null(strpbrk(step->access.user, "/.=\n\" "));
+        assert_null(strpbrk(step->access.group, "/.=\n\" "));
+        assert_int_equal(step->access.mode & ~(mode_t)0777, 0);
+        assert_true(step->range.offset + step->range.size >= step->range.offset);
+        assert_true(step->first_block + step->n_blocks >= step->first_block);
+}
+
+static void assert_request_sane(const WorkerRequest *request, const WorkerStep *steps) {
         uint32_t region, instance;
 
         assert_int_equal(request->version, WORKER_PROTOCOL_VERSION);
-        assert_true(request->op < _WORKER_OP_MAX && request->step < _PLAN_OP_MAX);
-        assert_true(request->mode < _DAX_MODE_MAX && request->state < _DAX_BLOCK_STATE_MAX);
-        assert_true(request->flags < 4 && request->n_names <= WORKER_REQUEST_NAMES_MAX);
+        assert_true(request->op < _WORKER_OP_MAX);
+        assert_true(request->flags < 4);
         assert_true(request->device[0] == '\0' ||
                     text_parse_device_name(request->device, &region, &instance) >= 0);
-        assert_true(request->label[0] == '\0' || text_is_label(request->label));
-        assert_true(strlen(request->access.user) < sizeof(request->access.user));
-        assert_true(strlen(request->access.group) < sizeof(request->access.group));
-        assert_null(strpbrk(request->access.user, "/.=\n\" "));
-        assert_null(strpbrk(request->access.group, "/.=\n\" "));
-        assert_int_equal(request->access.mode & ~(mode_t)0777, 0);
-        assert_true(request->range.offset + request->range.size >= request->range.offset);
-        assert_true(request->first_block + request->n_blocks >= request->first_block);
-        for (size_t i = 0; i < request->n_names; i++)
-                assert_true(text_parse_device_name(request->names[i], &region, &instance) >= 0);
+        assert_true(strlen(request->value) < sizeof(request->value));
+        for (size_t i = 0; i < request->n_steps; i++)
+                assert_step_sane(&steps[i]);
+}
+
+/* A packet of @size bytes with a descriptor. */
+static void send_with(int to, const void *data, size_t size, int fd) {
+        union {
+                char room[CMSG_SPACE(sizeof(int))];
+                struct cmsghdr align;
+        } control = {};
+        struct iovec part = { (void *)data, size };
+        struct msghdr message = { .msg_iov = &part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = &control,
+                                  .msg_controllen = sizeof(control) };
+        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        assert_int_equal(sendmsg(to, &message, 0), size);
 }
 
 static void test_cut_requests(void **state) {
-        char longer[sizeof(WorkerRequest) + 64] = {};
+        const size_t whole = sizeof(WorkerRequest) + N_STEPS * sizeof(WorkerStep);
+        WorkerStep steps[WORKER_STEPS_MAX];
         WorkerRequest request = request_make(), got;
+        char *longer = calloc(1, whole + 64);
         Pair pair = pair_new();
-        int lock_fd;
+        int carried, fd = some_descriptor();
 
+        steps_make(steps);
         memcpy(longer, &request, sizeof(request));
-        for (size_t size = 0; size < sizeof(longer); size++) {
+        memcpy(longer + sizeof(request), steps, N_STEPS * sizeof(*steps));
+        for (size_t size = 1; size < whole + 64; size++) {
                 int r;
 
-                assert_int_equal(send(pair.daxd, longer, size, 0), size);
-                r = worker_receive_request(pair.worker, 0, &got, &lock_fd);
-                assert_int_equal(r, size == 0 ? 0 : size == sizeof(request) ? 1 : -EBADMSG);
+                send_with(pair.daxd, longer, size, fd);
+                r = worker_receive_request(pair.worker, 0, &got, steps, &carried);
+                assert_int_equal(r, size == whole ? 1 : -EBADMSG);
+                if (r == 1)
+                        close(carried);
         }
+        free(longer);
+        close(fd);
         pair_close(pair);
 }
 
 static void test_mutated_requests(void **state) {
+        WorkerStep steps[WORKER_STEPS_MAX], got_steps[WORKER_STEPS_MAX];
+        int fd = some_descriptor();
         uint64_t seed = 1;
         Pair pair = pair_new();
         size_t taken = 0;
 
         for (size_t i = 0; i < MUTATIONS; i++) {
                 WorkerRequest request = request_make(), got;
-                char *bytes = (char *)&request;
-                int lock_fd, r;
+                char bytes[sizeof(request) + N_STEPS * sizeof(*steps)];
+                int carried, r;
 
+                steps_make(steps);
+                memcpy(bytes, &request, sizeof(request));
+                memcpy(bytes + sizeof(request), steps, N_STEPS * sizeof(*steps));
                 for (uint32_t n = 1 + random_next(&seed) % 4; n > 0; n--)
-                        bytes[random_next(&seed) % sizeof(request)] = random_next(&seed);
-                assert_int_equal(worker_send_request(pair.daxd, &request, -1), 0);
-                r = worker_receive_request(pair.worker, 0, &got, &lock_fd);
+                        bytes[random_next(&seed) % sizeof(bytes)] = random_next(&seed);
+                send_with(pair.daxd, bytes, sizeof(bytes), fd);
+                r = worker_receive_request(pair.worker, 0, &got, got_steps, &carried);
                 assert_true(r == 1 || r == -EBADMSG || r == -EPROTONOSUPPORT);
                 if (r == 1) {
-                        assert_request_sane(&got);
+                        assert_request_sane(&got, got_steps);
+                        close(carried);
                         taken++;
                 }
         }
         assert_in_range(taken, 1, MUTATIONS - 1);
+        close(fd);
         pair_close(pair);
 }
 
@@ -474,7 +567,7 @@ static void assert_answer_sane(const WorkerAnswer *answer) {
                 }
         }
         for (size_t i = 0; i < answer->n_names; i++)
-                assert_true(strlen(answer->names[i]) <= DAX_NAME_MAX);
+                assert_true(strlen(answer->names[i].name) <= DAX_NAME_MAX);
         for (size_t i = 0; i < answer->n_holders; i++)
                 assert_true(strlen(answer->holders[i].command) < 64);
         if (answer->done)
@@ -494,7 +587,7 @@ static int play(Pair pair, const Conversation *conversation, size_t which, const
                 assert_return_code(send(pair.worker, bad ? data : message->data,
                                         bad ? size : message->size, 0),
                                    errno);
-                r = worker_receive_message(pair.daxd, &answer);
+                r = worker_receive_answer(pair.daxd, &answer);
                 assert_true(r == 1 || r == -EBADMSG || (r == -ECONNRESET && bad && size == 0));
                 if (bad && refused_at_once)
                         assert_true(r < 0);
@@ -522,8 +615,9 @@ static void test_cut_answers(void **state) {
                 char *longer = calloc(1, size + 8);
 
                 memcpy(longer, conversation.messages[i].data, size);
+                /* a packet may end after any of its messages, which are of eight bytes each */
                 for (size_t cut = 0; cut < size; cut++)
-                        (void)play(pair, &conversation, i, longer, cut, true);
+                        (void)play(pair, &conversation, i, longer, cut, cut % 8 != 0);
                 for (size_t more = 1; more <= 8; more++)
                         (void)play(pair, &conversation, i, longer, size + more, true);
                 free(longer);
@@ -577,7 +671,7 @@ static void test_disorder(void **state) {
 
                         assert_return_code(send(pair.worker, message->data, message->size, 0),
                                            errno);
-                        r = worker_receive_message(pair.daxd, &answer);
+                        r = worker_receive_answer(pair.daxd, &answer);
                         assert_true(r == 1 || r == -EBADMSG);
                 }
                 assert_answer_sane(&answer);
@@ -590,22 +684,26 @@ static void test_disorder(void **state) {
 static void test_ends(void **state) {
         WorkerAnswer answer = { .serial = SERIAL };
         char large[WORKER_MESSAGE_MAX + 1] = {};
+        WorkerSender sender = { .serial = SERIAL + 1 };
         Pair pair = pair_new();
 
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), 0);
+        sender.fd = pair.worker;
+
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), 0);
         assert_return_code(send(pair.worker, large, sizeof(large), 0), errno);
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), -EBADMSG);
-        assert_int_equal(worker_send_done(pair.worker, SERIAL + 1, &(WorkerDone){}), 0);
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), -EBADMSG);
-        assert_int_equal(worker_send_done(pair.worker, SERIAL, &(WorkerDone){}), 0);
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), 1);
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), -EBADMSG);
+        assert_int_equal(worker_send_done(&sender, &(WorkerDone){}), 0);
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), -EBADMSG);
+        sender.serial = SERIAL;
+        assert_int_equal(worker_send_done(&sender, &(WorkerDone){}), 0);
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), 1);
         assert_true(answer.done);
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), -EBADMSG);
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), -EBADMSG);
 
         answer = (WorkerAnswer){ .serial = SERIAL };
         close(pair.worker);
-        assert_int_equal(worker_receive_message(pair.daxd, &answer), -ECONNRESET);
-        assert_int_equal(worker_send_request(pair.daxd, &(WorkerRequest){}, -1), -ECONNRESET);
+        assert_int_equal(worker_receive_answer(pair.daxd, &answer), -ECONNRESET);
+        assert_int_equal(worker_send_request(pair.daxd, &(WorkerRequest){}, NULL, -1), -ECONNRESET);
         close(pair.daxd);
 }
 

@@ -8,10 +8,13 @@
 #include "daemon/util/file.h"
 
 #include <fcntl.h>
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmocka.h>
@@ -162,44 +165,131 @@ static void test_round_trip(void **state) {
                 assert_same_device(back->devices[i].wanted, record->devices[i].wanted);
         }
 
-        assert_int_equal(record_remove(record, place.dir), 0);
+        assert_int_equal(record_remove(record->id, place.dir), 0);
         assert_int_equal(record_read(place.dir, "4711.json", &back, &failure), -ENOENT);
         place_deinit(&place);
 }
 
-/* What is known when daxd dies between two steps is what the last line says. */
+static void add_steps(Record *record, bool publishes) {
+        const WorkerStep steps[] = {
+                { .op = PLAN_CREATE, .entry = 2 },
+                { .op = publishes ? PLAN_PUBLISH : PLAN_BIND, .entry = 0 },
+        };
+
+        assert_true(record->n_devices >= 3);
+        assert_int_equal(record_steps(record, steps, ELEMENTS(steps), 7), 0);
+}
+
+static void add_making(const Record *record, unsigned entry) {
+        assert_true(dprintf(record->fd, WORKER_MAKING_LINE, entry) > 0);
+}
+
+static void add_made(const Record *record, unsigned entry, const char *name, uint64_t identity) {
+        assert_true(dprintf(record->fd, WORKER_MADE_LINE, entry, name,
+                            (unsigned long long)identity) > 0);
+}
+
+/* What daxd has after catching up, and what the next daxd would make of the file. */
+static void assert_known(Record *record, const Place *place, size_t awaited, size_t entry,
+                         const char *name, uint64_t identity, bool published) {
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        _cleanup_record_ Record *back = NULL;
+
+        assert_int_equal(record_catch_up(record), 0);
+        assert_int_equal(record_read(place->dir, "4711.json", &back, &failure), 0);
+        assert_int_equal(record->awaited, awaited);
+        assert_int_equal(back->awaited, awaited);
+        assert_int_equal(back->size, record->size);
+        assert_int_equal(back->published, published);
+        assert_string_equal(record->devices[entry].name, name);
+        assert_string_equal(back->devices[entry].name, name);
+        assert_int_equal(back->devices[entry].identity, identity);
+        assert_int_equal(record->devices[entry].identity, identity);
+}
+
 static void test_steps(void **state) {
         _cleanup_region_ DaxRegion *now = new_used_region();
         _cleanup_plan_ Plan *plan = new_plan(now);
         _cleanup_record_ Record *record = new_record(plan);
-        _cleanup_failure_ Failure failure = FAILURE_INIT;
         Place place;
 
         place_init(&place);
         assert_int_equal(record_write(record, place.dir), 0);
-        for (size_t i = 0; i < plan->n_steps; i++) {
-                _cleanup_record_ Record *back = NULL;
-                size_t entry = record_entry(record, plan, plan->steps[i].device);
+        add_steps(record, false);
+        assert_known(record, &place, SIZE_MAX, 1, "", 0, false);
+        add_making(record, 1);
+        assert_known(record, &place, 1, 1, "", 0, false);
+        add_made(record, 1, "dax0.7", 1007);
+        add_making(record, 2);
+        assert_known(record, &place, 2, 1, "dax0.7", 1007, false);
+        add_steps(record, true); /* that one did not come about */
+        assert_known(record, &place, SIZE_MAX, 1, "dax0.7", 1007, true);
 
-                assert_int_not_equal(entry, SIZE_MAX);
-                assert_int_equal(record_step(record, plan, i), 0);
-                assert_int_equal(record_read(place.dir, "4711.json", &back, &failure), 0);
-                if (plan->steps[i].op == PLAN_CREATE) {
-                        assert_int_equal(back->awaited, entry);
-                        assert_string_equal(back->devices[entry].name, "");
-                        plan_set_name(plan, plan->steps[i].device, "dax0.7");
-                        strcpy(record->devices[entry].name, "dax0.7");
-                        record->devices[entry].identity = 1007;
-                } else {
-                        assert_int_equal(back->awaited, SIZE_MAX);
-                        assert_string_equal(back->devices[entry].name, record->devices[entry].name);
-                        assert_int_equal(back->devices[entry].identity,
-                                         record->devices[entry].identity);
-                }
-                assert_int_equal(back->published,
-                                 plan->steps[i].op == PLAN_PUBLISH ||
-                                         (i > 0 && plan->steps[i - 1].op == PLAN_PUBLISH));
+        /* the kernel gives out a name again: its old device is gone */
+        add_making(record, 2);
+        add_made(record, 2, "dax0.7", 1008);
+        assert_known(record, &place, SIZE_MAX, 2, "dax0.7", 1008, true);
+        assert_known(record, &place, SIZE_MAX, 1, "", 0, true);
+
+        /* a line that was cut off when the worker died, or the disk was full, is none */
+        assert_int_equal(file_write_all(record->fd, "{\"making\":", 10), 0);
+        assert_known(record, &place, SIZE_MAX, 1, "", 0, true);
+        add_making(record, 1);
+        assert_known(record, &place, 1, 1, "", 0, true);
+        place_deinit(&place);
+}
+
+/* A worker that writes what was not asked of it is not believed. */
+static void test_unasked_lines(void **state) {
+        static const char *const lines[] = {
+                "{\"made\":1,\"name\":\"dax0.7\",\"identity\":1}\n",
+                "{\"making\":2}\n{\"made\":1,\"name\":\"dax0.7\",\"identity\":1}\n",
+                "{\"making\":99}\n",
+                "{\"making\":1}\n{\"made\":1,\"identity\":1}\n",
+                "nonsense\n",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(lines); i++) {
+                _cleanup_region_ DaxRegion *now = new_used_region();
+                _cleanup_plan_ Plan *plan = new_plan(now);
+                _cleanup_record_ Record *record = new_record(plan);
+                Place place;
+
+                place_init(&place);
+                assert_int_equal(record_write(record, place.dir), 0);
+                add_steps(record, false);
+                assert_int_equal(file_write_all(record->fd, lines[i], strlen(lines[i])), 0);
+                assert_int_equal(record_catch_up(record), -EBADMSG);
+                assert_string_not_equal(record->devices[1].name, "dax0.7");
+                place_deinit(&place);
         }
+}
+
+/* On a disk that is full a line is there whole or not at all. */
+static void test_full_disk(void **state) {
+        _cleanup_region_ DaxRegion *now = new_used_region();
+        _cleanup_plan_ Plan *plan = new_plan(now);
+        _cleanup_record_ Record *record = new_record(plan);
+        struct rlimit limit = { 0, RLIM_INFINITY }, before;
+        size_t refused = 0;
+        Place place;
+
+        place_init(&place);
+        assert_int_equal(record_write(record, place.dir), 0);
+        assert_return_code(getrlimit(RLIMIT_FSIZE, &before), errno);
+        assert_true(signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+        for (size_t room = 0; room < 64; room++) {
+                const WorkerStep step = { .op = PLAN_BIND };
+
+                limit.rlim_cur = record->size + room;
+                limit.rlim_max = before.rlim_max;
+                assert_return_code(setrlimit(RLIMIT_FSIZE, &limit), errno);
+                refused += record_steps(record, &step, 1, 0) < 0;
+                assert_return_code(setrlimit(RLIMIT_FSIZE, &before), errno);
+                assert_known(record, &place, SIZE_MAX, 1, record->devices[1].name,
+                             record->devices[1].identity, false);
+        }
+        assert_in_range(refused, 1, 63);
         place_deinit(&place);
 }
 
@@ -214,7 +304,9 @@ static void test_damage(void **state) {
 
         place_init(&place);
         assert_int_equal(record_write(record, place.dir), 0);
-        assert_int_equal(record_step(record, plan, 0), 0);
+        add_steps(record, true);
+        add_making(record, 1);
+        add_made(record, 1, "dax0.7", 1007);
         assert_int_equal(file_read(place.dir, "4711.json", 0, 1 << 20, &text, &size), 0);
         header = strchr(text, '\n') - text;
 
@@ -435,6 +527,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
                 cmocka_unit_test(test_steps),
+                cmocka_unit_test(test_unasked_lines),
+                cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_damage),
                 cmocka_unit_test(test_newer_version),
                 cmocka_unit_test(test_settle_back_and_forward),
