@@ -59,8 +59,6 @@ int device_add_common_options(sd_bus_message *message, const Options *options) {
 
         if (options_has(options, OPTION_FORCE))
                 r = job_option_bool(message, "force", true);
-        if (r >= 0 && options_has(options, OPTION_PERSIST))
-                r = job_option_bool(message, "persist", true);
 
         return r;
 }

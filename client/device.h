@@ -10,7 +10,7 @@
 
 #include "client/options.h"
 
-/** device_add_common_options() - force and persist, to an open a{sv}; tells of its failure */
+/** device_add_common_options() - force, to an open a{sv}; tells of its failure */
 int device_add_common_options(sd_bus_message *message, const Options *options);
 
 /**

@@ -251,7 +251,8 @@ void diff_print_plan(json_object *plan) {
                 say("refused: %s", refusal);
         else if (array_length(field_array(plan, "steps")) == 0)
                 say("nothing to do: all is as the layout says");
-        say("digest: %s", field_string(plan, "digest"));
+        if (field_string(plan, "digest")[0] != '\0')
+                say("digest: %s", field_string(plan, "digest"));
 }
 
 void diff_print_done(json_object *plan) {

@@ -28,6 +28,7 @@
 #define TAG_PREFIX "daxdctl-"
 #define TAG_MAX (sizeof(TAG_PREFIX) + SD_ID128_STRING_MAX)
 #define LOOKUP_USEC UINT64_C(1000000)
+#define AGAIN_USEC UINT64_C(20000)
 
 typedef struct Job {
         sd_bus *bus;
@@ -186,6 +187,17 @@ static int job_find(Job *job, json_object *objects) {
         return 0;
 }
 
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata);
+
+static int job_look_soon(Job *job) {
+        int r;
+
+        job->timer = sd_event_source_unref(job->timer);
+        r = sd_event_add_time_relative(job->event, &job->timer, CLOCK_MONOTONIC, AGAIN_USEC, 0,
+                                       on_timer, job);
+        return r < 0 ? job_end(job, r) : 0;
+}
+
 static int on_objects(sd_bus_message *message, void *userdata, sd_bus_error *unused) {
         _cleanup_json_ json_object *objects = NULL;
         Job *job = userdata;
@@ -198,11 +210,8 @@ static int on_objects(sd_bus_message *message, void *userdata, sd_bus_error *unu
         if (r < 0)
                 return job_end(job, r);
 
-        if (job->path || !job->interrupted)
-                return 0;
-
-        report("daxd had not begun");
-        return job_end(job, -EINTR);
+        /* daxd may not have come to the call yet: then it is looked for again */
+        return job->path || !job->interrupted ? 0 : job_look_soon(job);
 }
 
 static int job_look_up(Job *job) {
@@ -224,7 +233,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata) {
         r = job_look_up(job);
         if (r < 0)
                 return job_end(job, r);
-        r = sd_event_source_set_time_relative(source, LOOKUP_USEC);
+        r = sd_event_source_set_time_relative(source, job->interrupted ? AGAIN_USEC : LOOKUP_USEC);
         if (r < 0)
                 return job_end(job, r);
 
@@ -349,6 +358,9 @@ int job_run(sd_bus *bus, sd_bus_message *message, sd_bus_error *ret_error,
         else
                 r = job_conclude(&job, job_wait(&job, message), ret_error, ret_reply);
 
+        /* one that came just after the end has nothing left to interrupt */
+        while (sigtimedwait(&interrupt, NULL, &(struct timespec){ 0 }) > 0)
+                ;
         sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
 }

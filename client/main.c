@@ -14,7 +14,7 @@
 #include "client/report.h"
 #include "client/verbs.h"
 
-#define OPTIONS_DEVICE (OPTION_REGION | OPTION_FORCE | OPTION_PERSIST | OPTION_HUMAN)
+#define OPTIONS_DEVICE (OPTION_REGION | OPTION_FORCE | OPTION_HUMAN)
 #define OPTIONS_SHAPE                                                                              \
         (OPTION_SIZE | OPTION_ALIGN | OPTION_MODE | OPTION_NO_ONLINE | OPTION_NO_MOVABLE |         \
          OPTION_MEMMAP | OPTION_RANGES | OPTION_INPUT | OPTION_WIPE | OPTION_NO_WIPE)
@@ -47,8 +47,7 @@ static const Verb verbs[] = {
                 .name = "apply",
                 .argument = "FILE",
                 .help = "make a region as a layout file says",
-                .accepts = OPTION_EXPECT | OPTION_DRY_RUN | OPTION_FORCE | OPTION_PERSIST |
-                           OPTION_JSON,
+                .accepts = OPTION_EXPECT | OPTION_DRY_RUN | OPTION_FORCE | OPTION_JSON,
                 .run = verb_apply,
         },
         {

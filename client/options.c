@@ -42,7 +42,6 @@ static const OptionInfo option_table[] = {
         { OPTION_WIPE, '\0', "wipe", NULL, "zero the memory in any case" },
         { OPTION_NO_WIPE, '\0', "no-wipe", NULL, "do not zero the memory, whoever had it before" },
         { OPTION_FORCE, 'f', "force", NULL, "go on although it is in use or online" },
-        { OPTION_PERSIST, '\0', "persist", NULL, "keep it over reboots in the region's layout" },
         { OPTION_EXPECT, '\0', "expect", "DIGEST", "only if this is still the plan" },
         { OPTION_DRY_RUN, '\0', "dry-run", NULL, "show the plan, change nothing" },
         { OPTION_HUMAN, 'u', "human", NULL, "print sizes for people" },

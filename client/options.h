@@ -32,7 +32,6 @@ typedef enum OptionFlag {
         OPTION_MEMMAP = 1 << 16,
         OPTION_WIPE = 1 << 17,
         OPTION_NO_WIPE = 1 << 18,
-        OPTION_PERSIST = 1 << 19,
         OPTION_EXPECT = 1 << 20,
         OPTION_DRY_RUN = 1 << 21,
         OPTION_JSON = 1 << 22,
