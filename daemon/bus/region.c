@@ -132,8 +132,8 @@ static int create_shape(const Call *call, const DaxRegion *now, DaxDevice *devic
         }
         if (device->size == 0)
                 return failure_set(failure, CONDITION_INVALID_SIZE,
-                                   "cannot create a device of 0 bytes in region %u: give a size, "
-                                   "or 'all' for everything that is available",
+                                   "cannot create a device of 0 bytes in region %u: give a size "
+                                   "above 0, or leave it to daxd to take all that is available",
                                    now->id);
         if (device->size == DAX_SIZE_REST && now->available_size == 0)
                 return failure_set(failure, CONDITION_NO_SPACE,

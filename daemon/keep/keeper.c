@@ -90,8 +90,12 @@ static void keeper_tell(Keeper *keeper) {
 }
 
 static void kept_set_state(KeptLayout *kept, KeepState state, const char *reason) {
+        bool news = kept->state != state || !text_equal(kept->reason, reason ?: "");
         char *copy = reason ? strdup(reason) : NULL;
 
+        if (state == KEEP_FAILED && news && kept->layout) /* of a bad file its reader has told */
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED },
+                         "layout %s is not applied: %s", kept->name, reason ?: "");
         free(kept->reason);
         kept->reason = copy;
         kept->state = state;
@@ -249,8 +253,6 @@ static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *ap
         }
         if (failure) {
                 kept_set_state(kept, KEEP_FAILED, failure_message(failure));
-                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED },
-                         "layout %s is not applied: %s", kept->name, failure_message(failure));
                 return;
         }
 
