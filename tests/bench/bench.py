@@ -3,14 +3,15 @@
 what it does while nothing is to be done. No test: it prints figures, which mean something only
 against each other.
 
-Needs dax_hmem.region_idle=Y, bench-floor and bench-client in /usr/local/bin, a first region of at
-least 512 MiB, and time: DAXD_COUNT devices (256), DAXD_ROUNDS rounds (2), DAXD_IDLE seconds (60).
+`./check --bench` runs it. Needs dax_hmem.region_idle=Y, bench-floor and bench-client in /usr/local/bin,
+a first region of at least 512 MiB, and time: DAXD_COUNT devices (256), DAXD_ROUNDS rounds (3), DAXD_IDLE
+seconds (60).
 """
 
 from truth import *
 
 COUNT = int(os.environ.get("DAXD_COUNT", "256"))
-ROUNDS = int(os.environ.get("DAXD_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("DAXD_ROUNDS", "3"))
 IDLE = int(os.environ.get("DAXD_IDLE", "60"))
 BY_DAXCTL = min(COUNT, 32)
 SIZE = 2 * MIB
@@ -37,9 +38,15 @@ def by_layout():
     return microseconds("bench-client", "apply", LAYOUT_FILE)
 
 
-def by_calls(label):
-    return microseconds("bench-client", "create", object_path("region", REGION_ID), COUNT, SIZE,
+def by_calls(label, verb="create"):
+    return microseconds("bench-client", verb, object_path("region", REGION_ID), COUNT, SIZE,
                         *([label] if label else []))
+
+
+def by_nothing():
+    """What the bus alone takes of as many calls: the least that calls one after the other can take
+    is this and the floor."""
+    return microseconds("bench-client", "ping", COUNT)
 
 
 def by_daxctl():
@@ -54,9 +61,12 @@ WAYS = {"floor": lambda: floor(False),
         "one ApplyLayout": by_layout,
         "CreateDevice calls": lambda: by_calls(""),
         "CreateDevice calls, labelled": lambda: by_calls("b"),
+        "CreateDevice calls, many at once": lambda: by_calls("", "flood"),
+        "calls that do nothing": by_nothing,
         "daxctl create-device": by_daxctl}
 AGAINST = {"one ApplyLayout": "floor with change", "CreateDevice calls": "floor",
-           "CreateDevice calls, labelled": "floor with change", "daxctl create-device": "floor"}
+           "CreateDevice calls, labelled": "floor with change", "daxctl create-device": "floor",
+           "CreateDevice calls, many at once": "floor", "calls that do nothing": "floor"}
 
 
 def begin_clean():
@@ -100,7 +110,8 @@ def measure_time():
             begin_clean()
             figures["seconds"][way].append(WAYS[way]() / 1e6)
             made = [name for name in members(REGION_ID) if driver(name) == "device_dax"]
-            wanted = BY_DAXCTL if way.startswith("daxctl") else COUNT
+            wanted = BY_DAXCTL if way.startswith("daxctl") else \
+                0 if way.endswith("nothing") else COUNT
             equal(len(made), wanted, f"devices made: {way}")
             say(f"round {number + 1}: {way}: {figures['seconds'][way][-1]:.2f} s")
     row(f"{COUNT} devices", "best, s", "per device", "ratio", "worst ratio")
