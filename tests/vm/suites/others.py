@@ -105,30 +105,40 @@ def transaction_sees_what_others_did_unseen():
     ask(dev(own), "Destroy")
 
 
+@clean_test
+def what_others_do_beside_a_transaction_is_seen():
+    """A device loses its driver and gets it back while others are made: what was read for those does
+    not say that daxd knows of this."""
+    other = create(FIRST, 2 * MIB)
+    for file, mode in (("unbind", "none"), ("bind", "devdax")) * 3:
+        write(f"{BUS}/drivers/device_dax/{file}", other)
+        create(FIRST, 2 * MIB)
+        await_device(other, Mode=mode)
+    agree()
+
+
 # --- what others have is not touched
 
 
 @clean_test
 def rollback_of_a_failed_layout_touches_no_foreign_device():
+    """Somebody takes memory that a layout has set aside, while the layout waits for a memory block."""
     foreign = Foreign(FIRST, 960 * MIB, 32 * MIB)
+    own = create(FIRST, 2 * BLOCK, mode="system-ram", label="own")
     before = kernel_state()
-    writes = Writes()
-    applied = begin(ROOT, "ApplyLayout",
-                         layout(FIRST, *MANY, {"name": "last", "size": "rest"}))
-    writes.wait("dax_region/create", 3)
-    stop_workers()
-    # Somebody takes what the layout has set aside for its last device.
-    thief = Foreign(FIRST, 896 * MIB, 32 * MIB, bind=True)
-    stop_workers(signal.SIGCONT)
-    try:
-        applied.result()
-    except DBusError as error:
-        require(error.short in ("RolledBack", "NoSpace", "Kernel"), str(error))
-    else:
-        fail("the layout was applied although its memory had been taken")
+    with Pinned(*device_ranges(own)):
+        applied = begin(ROOT, "ApplyLayout",
+                        layout(FIRST, {"name": "own", "size": 2 * BLOCK, "mode": "devdax"}, *MANY,
+                               {"name": "last", "size": "rest"}), force=True)
+        wait_until(lambda: any("offline" in interfaces[JOB]["StepName"]
+                               for interfaces in managed_objects().values() if JOB in interfaces),
+                   20, "the layout to wait for a memory block")
+        thief = Foreign(FIRST, 896 * MIB, 32 * MIB)  # binding would wait for that block, too
+    error = refused(("RolledBack", "NoSpace", "Kernel"), applied.result)
+    say(error)
     foreign.require_untouched()
     thief.require_untouched()
-    equal(labels(FIRST), [], "labels")
+    equal(labels(FIRST), ["own"], "labels")
     thief.destroy()
     state = kernel_state()
     for key in before:  # the youngest device of the region is another one now
@@ -181,6 +191,50 @@ def empty_device_of_another_is_no_seed_of_ours():
     equal([n for n in members(region_at(FIRST)) if not device_size(n)], [seed], "empty devices")
     write(regions()[region_at(FIRST)] + "delete", seed)
     clean(FIRST)
+    require_sound()
+
+
+@clean_test
+def what_cannot_be_undone_is_told_until_a_change_succeeds():
+    """A device has left its place, somebody takes that, and the worker dies."""
+    ask(dev(create(FIRST, 256 * MIB, label="used", ranges=[[512 * MIB, 256 * MIB]])), "Destroy")
+    own = create(FIRST, 64 * MIB, label="own")
+    [place] = device_ranges(own)
+    writes = Writes()
+    moved = begin(dev(own), "Reconfigure", size=256 * MIB, ranges=[[512 * MIB, 256 * MIB]])
+    writes.wait("device_dax/bind")  # the wiping of what was another's comes next
+    stop_workers()
+    thief = Foreign(FIRST, place.start - FIRST.start, place.size, bind=True)
+    stop_workers(signal.SIGKILL)
+    error = refused("RollbackFailed", moved.result)
+    require("its place has been taken" in str(error), str(error))
+    thief.require_untouched()
+    for _ in range(2):
+        shown = get_all(reg(FIRST), REGION)
+        equal(shown["State"], "failed", "State")
+        require(shown["StateReason"], "there is no reason")
+        run("systemctl", "restart", "daxd.service")
+        await_daxd()
+    thief.destroy()
+    ask(ROOT, "Refresh")
+    create(FIRST, 2 * MIB)
+    require(get(reg(FIRST), REGION, "State") != "failed", "the region is still failed")
+    require_sound()
+
+
+@clean_test
+def nothing_is_begun_while_run_is_full():
+    own = create(FIRST, 2 * MIB, label="own")
+    with Unchanged():
+        with open("/run/fill", "wb") as fill:
+            room = os.statvfs("/run")
+            os.posix_fallocate(fill.fileno(), 0, room.f_bavail * room.f_bsize)
+        try:
+            error = refused("Kernel", ask, reg(FIRST), "CreateDevice", 2 * MIB)
+        finally:
+            os.unlink("/run/fill")
+        require("nothing was changed" in str(error), str(error))
+    ask(dev(own), "Destroy")
     require_sound()
 
 
