@@ -672,6 +672,8 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         int r, s;
 
         r = job_take_made(job, error < 0 ? 0 : done);
+        if (error >= 0 && answer->result.problem != WORKER_UNDECIDED)
+                job->record->awaited = SIZE_MAX; /* the worker knows that it has left nothing */
         s = error < 0 ? 0 : job_take_fresh(job, answer);
         /* a step that failed may have been carried out; of a dead worker nobody knows */
         for (size_t i = 0; i < done + failed && i < job->n_sent; i++)
