@@ -369,27 +369,23 @@ const Method device_methods[] = {
         {},
 };
 
-#define CONSTANT(name, type)                                                                       \
-        SD_BUS_PROPERTY(name, type, get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST)
-#define PROPERTY(name, type, getter)                                                               \
-        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 #define METHOD(name, in, in_names)                                                                 \
         SD_BUS_METHOD_WITH_NAMES(name, in, in_names, "", , call_dispatch,                          \
                                  SD_BUS_VTABLE_UNPRIVILEGED)
 
 const sd_bus_vtable device_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        CONSTANT("Name", "s"),
-        CONSTANT("Incarnation", "t"),
+        CONSTANT("Name", "s", get_property),
+        CONSTANT("Incarnation", "t", get_property),
         PROPERTY("Label", "s", get_property),
-        CONSTANT("Region", "o"),
-        CONSTANT("Id", "u"),
+        CONSTANT("Region", "o", get_property),
+        CONSTANT("Id", "u", get_property),
         PROPERTY("Size", "t", get_property),
         PROPERTY("Align", "t", get_property),
         PROPERTY("Mode", "s", get_property),
-        CONSTANT("DevNode", "s"),
-        CONSTANT("TargetNode", "i"),
-        CONSTANT("NumaNode", "i"),
+        CONSTANT("DevNode", "s", get_property),
+        CONSTANT("TargetNode", "i", get_property),
+        CONSTANT("NumaNode", "i", get_property),
         PROPERTY("Ranges", "a(tt)", get_ranges),
         PROPERTY("MemmapOnMemory", "b", get_property),
         PROPERTY("OnlineBlocks", "u", get_property),

@@ -69,6 +69,12 @@ void call_reply_failure(Call *call, const Failure *failure);
 /* The handler of every method in every vtable: parse, authorize, then the method's own handler. */
 int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
+/* Properties in a vtable: one that never changes, and one that PropertiesChanged tells of. */
+#define CONSTANT(name, type, getter)                                                               \
+        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_CONST)
+#define PROPERTY(name, type, getter)                                                               \
+        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
+
 extern const Method manager_methods[], region_methods[], device_methods[], layout_methods[],
         job_methods[];
 extern const sd_bus_vtable manager_vtable[], region_vtable[], device_vtable[], layout_vtable[],

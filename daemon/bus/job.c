@@ -91,25 +91,20 @@ const Method job_methods[] = {
         {},
 };
 
-#define CONSTANT(name, type)                                                                       \
-        SD_BUS_PROPERTY(name, type, get_property, 0, SD_BUS_VTABLE_PROPERTY_CONST)
-#define PROPERTY(name, type, getter)                                                               \
-        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
-
 const sd_bus_vtable job_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        CONSTANT("Id", "t"),
-        CONSTANT("Tag", "s"),
-        CONSTANT("Sender", "s"),
-        CONSTANT("Uid", "u"),
-        CONSTANT("Origin", "s"),
-        CONSTANT("Operation", "s"),
+        CONSTANT("Id", "t", get_property),
+        CONSTANT("Tag", "s", get_property),
+        CONSTANT("Sender", "s", get_property),
+        CONSTANT("Uid", "u", get_property),
+        CONSTANT("Origin", "s", get_property),
+        CONSTANT("Operation", "s", get_property),
         PROPERTY("Objects", "ao", get_objects),
         PROPERTY("Step", "u", get_property),
         PROPERTY("Steps", "u", get_property),
         PROPERTY("StepName", "s", get_property),
         PROPERTY("Progress", "d", get_property),
-        CONSTANT("StartTime", "t"),
+        CONSTANT("StartTime", "t", get_property),
         PROPERTY("Cancelable", "b", get_property),
         SD_BUS_METHOD_WITH_NAMES("Cancel", "a{sv}", SD_BUS_PARAM(options), "", , call_dispatch,
                                  SD_BUS_VTABLE_UNPRIVILEGED),

@@ -47,15 +47,15 @@ const Method layout_methods[] = {
         {},
 };
 
-#define PROPERTY(name, type, flag) SD_BUS_PROPERTY(name, type, get_property, 0, flag)
+#define LAYOUT_PROPERTY(name, type, flag) SD_BUS_PROPERTY(name, type, get_property, 0, flag)
 
 const sd_bus_vtable layout_vtable[] = {
         SD_BUS_VTABLE_START(0),
-        PROPERTY("Name", "s", SD_BUS_VTABLE_PROPERTY_CONST),
-        PROPERTY("Source", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        PROPERTY("Region", "o", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        PROPERTY("State", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-        PROPERTY("StateReason", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        LAYOUT_PROPERTY("Name", "s", SD_BUS_VTABLE_PROPERTY_CONST),
+        LAYOUT_PROPERTY("Source", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        LAYOUT_PROPERTY("Region", "o", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        LAYOUT_PROPERTY("State", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        LAYOUT_PROPERTY("StateReason", "s", SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_METHOD_WITH_NAMES("GetContent", "a{sv}", SD_BUS_PARAM(options), "s",
                                  SD_BUS_PARAM(json), call_dispatch, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_VTABLE_END,

@@ -232,11 +232,6 @@ const Method region_methods[] = {
         {},
 };
 
-#define CONSTANT(name, type, getter)                                                               \
-        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_CONST)
-#define PROPERTY(name, type, getter)                                                               \
-        SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
-
 const sd_bus_vtable region_vtable[] = {
         SD_BUS_VTABLE_START(0),
         CONSTANT("Id", "u", get_property),

@@ -8,6 +8,7 @@
 #include "daemon/engine/internal.h"
 #include "daemon/engine/owners.h"
 #include "daemon/engine/report.h"
+#include "daemon/util/clock.h"
 #include "daemon/util/log.h"
 
 #include <assert.h>
@@ -19,7 +20,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define QUEUE_MAX 256      /* jobs that may wait for one region */
 #define QUEUE_MAX_OTHERS 8 /* of them those of one ordinary user */
@@ -563,13 +563,6 @@ void engine_job_finished(Engine *engine, Job *job, JobResult result, const Failu
         engine_check_idle(engine);
 }
 
-static uint64_t now_realtime(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_REALTIME, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 static int engine_add_job(Engine *engine, Queue *queue, JobRequest *request, Job **ret_job) {
         Job *job, **end = &queue->jobs;
 
@@ -579,10 +572,10 @@ static int engine_add_job(Engine *engine, Queue *queue, JobRequest *request, Job
 
         job->engine = engine;
         /* ids are names of records too: none may be given out twice in one boot */
-        job->id = engine->last_job = MAX(engine->last_job + 1, now_realtime());
+        job->id = engine->last_job = MAX(engine->last_job + 1, clock_usec(CLOCK_REALTIME));
         job->request = *request;
         *request = (JobRequest){};
-        job->start_time = now_realtime();
+        job->start_time = clock_usec(CLOCK_REALTIME);
         while (*end)
                 end = &(*end)->next;
         *end = job;

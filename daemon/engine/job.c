@@ -14,12 +14,12 @@
 #include "daemon/engine/internal.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/settle.h"
+#include "daemon/util/clock.h"
 #include "daemon/util/log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define ATTEMPTS_MAX 2
 #define TELL_USEC 100000 /* listeners are not told more often how far a job is */
@@ -595,15 +595,9 @@ static void job_begin(Job *job) {
         job_next_steps(job);
 }
 
-static uint64_t now_monotonic(void) {
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
-}
-
 /* Shows that @step is under way, and how much of it is done, from 0 to 1. */
 static void job_show_step(Job *job, size_t step, double part) {
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         const Plan *plan = job->plan;
 
         if (!job->step_name || step != job->shown_step) {
@@ -614,9 +608,9 @@ static void job_show_step(Job *job, size_t step, double part) {
         }
         job->shown_step = step;
         job->progress = MIN(((double)step + part) / (double)MAX(plan->n_steps, (size_t)1), 1.0);
-        if (now_monotonic() - job->told_usec < TELL_USEC)
+        if (now - job->told_usec < TELL_USEC)
                 return;
-        job->told_usec = now_monotonic();
+        job->told_usec = now;
         engine_job_changed(job->engine, job);
 }
 

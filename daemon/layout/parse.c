@@ -236,9 +236,7 @@ static int read_choice(const JsonValue *value, void *target) {
 static const char *account_name(const JsonValue *value) {
         const char *name = json_value_string(value);
 
-        return name && name[0] != '\0' && strlen(name) < sizeof(((DaxAccess *)NULL)->user) &&
-                               strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") ==
-                                       strlen(name) ?
+        return name && strlen(name) < sizeof(((DaxAccess *)NULL)->user) && text_is_account(name) ?
                        name :
                        NULL;
 }
@@ -493,16 +491,14 @@ static int read_layout(const JsonValue *value, Layout *layout) {
         return json_read_object(value, fields, ELEMENTS(fields), layout, NULL);
 }
 
-/* FNV-1a: nobody gains by a collision, who writes layouts is root */
 static int set_digest(Layout *layout) {
         _cleanup_free_ char *text = NULL;
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        uint64_t hash;
 
         if (layout_to_text(layout, &text) < 0)
                 return -ENOMEM;
 
-        for (const char *c = text; *c != '\0'; c++)
-                hash = (hash ^ (unsigned char)*c) * UINT64_C(0x100000001b3);
+        hash = text_hash(TEXT_HASH_INIT, text, strlen(text));
         snprintf(layout->digest, sizeof(layout->digest), "%016llx", (unsigned long long)hash);
         return 0;
 }

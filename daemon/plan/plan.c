@@ -903,10 +903,7 @@ static int planner_run(Planner *planner) {
 /* --- digest ------------------------------------------------------------------------------------- */
 
 static void digest_add(uint64_t *hash, const void *data, size_t size) {
-        const unsigned char *bytes = data;
-
-        for (size_t i = 0; i < size; i++)
-                *hash = (*hash ^ bytes[i]) * UINT64_C(0x100000001b3); /* FNV-1a */
+        *hash = text_hash(*hash, data, size);
 }
 
 static void digest_number(uint64_t *hash, uint64_t number) {
@@ -946,7 +943,7 @@ static uint64_t digest_first_block(const Plan *plan, const PlanStep *step) {
 
 /* Anybody may see it, and guess what went into it: so there is no physical address in it. */
 static void plan_digest(Plan *plan) {
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        uint64_t hash = TEXT_HASH_INIT;
 
         digest_number(&hash, plan->now->id);
         digest_number(&hash, plan->now->size);

@@ -59,6 +59,25 @@ int file_read(int dir, const char *path, int flags, size_t max, char **ret_text,
         return 0;
 }
 
+int file_open_listing(int dir, const char *path, DIR **ret_listing) {
+        int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                return -errno;
+        *ret_listing = fdopendir(fd);
+        if (!*ret_listing) {
+                close(fd);
+                return -ENOMEM;
+        }
+
+        return 0;
+}
+
+void file_close_listing(DIR **listing) {
+        if (*listing)
+                closedir(*listing);
+}
+
 int file_write_all(int fd, const char *text, size_t size) {
         while (size > 0) {
                 ssize_t n = write(fd, text, size);

@@ -3,6 +3,9 @@
 
 /* Small whole files. Paths are relative to a directory's descriptor, or absolute. */
 
+#include "daemon/util/cleanup.h"
+
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,6 +23,11 @@ int file_read(int dir, const char *path, int flags, size_t max, char **ret_text,
  */
 int file_replace(int dir, const char *path, const char *text, size_t size, mode_t mode,
                  int lasting);
+
+/* Opens a directory to be listed, closed by the caller. Returns 0 or an errno. */
+int file_open_listing(int dir, const char *path, DIR **ret_listing);
+void file_close_listing(DIR **listing);
+#define _cleanup_listing_ _cleanup_(file_close_listing)
 
 /* Writes all of @text to @fd, however many calls it takes. Returns 0 or an errno. */
 int file_write_all(int fd, const char *text, size_t size);

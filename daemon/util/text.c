@@ -135,6 +135,20 @@ bool text_is_label(const char *text) {
         return true;
 }
 
+bool text_is_account(const char *text) {
+        return text[0] != '\0' &&
+               strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(text);
+}
+
+uint64_t text_hash(uint64_t hash, const void *data, size_t size) {
+        const unsigned char *bytes = data;
+
+        for (size_t i = 0; i < size; i++)
+                hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+
+        return hash;
+}
+
 bool text_equal(const char *a, const char *b) {
         if (!a || !b)
                 return a == b;

@@ -26,6 +26,13 @@ int text_parse_device_name(const char *text, uint32_t *ret_region, uint32_t *ret
 /* Whether @text may be a label: [a-z0-9][a-z0-9._-]{0,62}, nothing that reads as a device or "all". */
 bool text_is_label(const char *text);
 
+/* Whether @text may name a user or group where udev reads it: of a-z, 0-9, '_' and '-'. */
+bool text_is_account(const char *text);
+
+/* FNV-1a, from TEXT_HASH_INIT on: where nobody gains by a collision. */
+#define TEXT_HASH_INIT UINT64_C(0xcbf29ce484222325)
+uint64_t text_hash(uint64_t hash, const void *data, size_t size);
+
 bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 
 /*

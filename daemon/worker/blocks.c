@@ -29,9 +29,7 @@ static int check_run(Step *step) {
         size_t n_blocks = 0;
         int r;
 
-        r = step_know_mode(step);
-        if (r == 0)
-                r = step_know_shape(step);
+        r = step_know_state(step);
         if (r != 0)
                 return r;
         r = dax_blocks_of_ranges(&step->after->ranges, step->start, step->worker->memory.block_size,

@@ -6,10 +6,10 @@
  */
 
 #include "daemon/worker/holders.h"
+#include "daemon/util/file.h"
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/node.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -24,11 +24,6 @@ typedef struct Search {
         size_t n_holders;
 } Search;
 
-static void close_listing(DIR **listing) {
-        if (*listing)
-                closedir(*listing);
-}
-
 static void close_file(FILE **file) {
         if (*file)
                 fclose(*file);
@@ -37,20 +32,6 @@ static void close_file(FILE **file) {
 /* What a process that is just ending gives. */
 static bool process_is_gone(int error) {
         return error == -ENOENT || error == -ESRCH;
-}
-
-static int open_listing(int dir, const char *path, DIR **ret_listing) {
-        int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        *ret_listing = fdopendir(fd);
-        if (!*ret_listing) {
-                close(fd);
-                return -ENOMEM;
-        }
-
-        return 0;
 }
 
 /* The device, wherever its node was made, or the very file at the node's path. */
@@ -64,11 +45,11 @@ static bool is_node(const Search *search, const struct statx *st) {
 
 /* Returns 1 when a descriptor of the process is the device's. */
 static int process_has_open(const Search *search, int process) {
-        _cleanup_(close_listing) DIR *listing = NULL;
+        _cleanup_listing_ DIR *listing = NULL;
         struct dirent *entry;
         int r;
 
-        r = open_listing(process, "fd", &listing);
+        r = file_open_listing(process, "fd", &listing);
         if (r < 0)
                 return r;
 
@@ -145,11 +126,11 @@ static int search_process(Search *search, int proc, const char *name, uint32_t p
 }
 
 static int search_all(Search *search) {
-        _cleanup_(close_listing) DIR *listing = NULL;
+        _cleanup_listing_ DIR *listing = NULL;
         struct dirent *entry;
         int r;
 
-        r = open_listing(AT_FDCWD, "/proc", &listing);
+        r = file_open_listing(AT_FDCWD, "/proc", &listing);
         if (r < 0)
                 return r;
 

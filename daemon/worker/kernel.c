@@ -3,6 +3,7 @@
 /* Finding regions and devices in sysfs, and holding on to them. Reads only. */
 
 #include "daemon/worker/kernel.h"
+#include "daemon/util/file.h"
 #include "daemon/worker/attribute.h"
 
 #include <fcntl.h>
@@ -78,25 +79,6 @@ void kernel_names_deinit(KernelNames *names) {
         *names = (KernelNames){};
 }
 
-static void close_listing(DIR **listing) {
-        if (*listing)
-                closedir(*listing);
-}
-
-static int open_listing(int dir, const char *path, DIR **ret_listing) {
-        int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        *ret_listing = fdopendir(fd);
-        if (!*ret_listing) {
-                close(fd);
-                return -ENOMEM;
-        }
-
-        return 0;
-}
-
 /* The device names in a folder; of one region only where @only_region is not negative. */
 static int read_names(DIR *listing, int64_t only_region, KernelNames *ret_names) {
         _cleanup_kernel_names_ KernelNames names = {};
@@ -123,10 +105,10 @@ static int read_names(DIR *listing, int64_t only_region, KernelNames *ret_names)
 }
 
 static int list_names(const char *path, int64_t only_region, KernelNames *ret_names) {
-        _cleanup_(close_listing) DIR *listing = NULL;
+        _cleanup_listing_ DIR *listing = NULL;
         int r;
 
-        r = open_listing(AT_FDCWD, path, &listing);
+        r = file_open_listing(AT_FDCWD, path, &listing);
         return r < 0 ? r : read_names(listing, only_region, ret_names);
 }
 
@@ -211,7 +193,7 @@ int kernel_region_open(uint32_t id, KernelRegion *ret_region) {
         region.dir = find_parent(id);
         if (region.dir < 0)
                 return region.dir;
-        r = open_listing(region.dir, ".", &region.listing);
+        r = file_open_listing(region.dir, ".", &region.listing);
         if (r < 0)
                 return r;
         r = folder_identity(region.dir, "dax_region", &region.identity);
@@ -230,7 +212,7 @@ int kernel_region_open(uint32_t id, KernelRegion *ret_region) {
 
 void kernel_region_deinit(KernelRegion *region) {
         closep(&region->dir);
-        close_listing(&region->listing);
+        file_close_listing(&region->listing);
         *region = KERNEL_REGION_INIT;
 }
 

@@ -3,10 +3,9 @@
 /* Reads the ranges of a device, with as little of mappingN as can be: see mapping.h. */
 
 #include "daemon/worker/mapping.h"
+#include "daemon/util/file.h"
 #include "daemon/worker/attribute.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,28 +82,17 @@ static int compare_mappings(const void *a, const void *b) {
         return (x->page_offset > y->page_offset) - (x->page_offset < y->page_offset);
 }
 
-static void close_listing(DIR **listing) {
-        if (*listing)
-                closedir(*listing);
-}
-
 static int read_several(const KernelDevice *device, Mappings *mappings) {
-        _cleanup_(close_listing) DIR *listing = NULL;
+        _cleanup_listing_ DIR *listing = NULL;
         struct dirent *entry;
-        int fd;
+        int r;
 
-        fd = openat(device->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return -errno;
-        listing = fdopendir(fd);
-        if (!listing) {
-                close(fd);
-                return -ENOMEM;
-        }
+        r = file_open_listing(device->dir, ".", &listing);
+        if (r < 0)
+                return r;
 
         while (errno = 0, (entry = readdir(listing))) {
                 uint32_t number;
-                int r;
 
                 if (strncmp(entry->d_name, "mapping", 7) != 0 || entry->d_name[7] < '0' ||
                     entry->d_name[7] > '9' || text_parse_u32(entry->d_name + 7, &number) < 0)

@@ -112,7 +112,7 @@ static bool name_is_device(const char *name) {
 
 /* A user or group; "" is root. */
 static bool name_is_owner(const char *name) {
-        return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(name);
+        return name[0] == '\0' || text_is_account(name);
 }
 
 static bool access_is_sane(const char *user, const char *group, uint32_t mode) {

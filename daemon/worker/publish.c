@@ -90,9 +90,7 @@ int publish_name(Step *step) {
                                   step->device.name);
         r = check_owners(step);
         if (r == 0)
-                r = step_know_shape(step);
-        if (r == 0)
-                r = step_know_mode(step);
+                r = step_know_state(step);
         if (r == 0)
                 r = give_name(step, &entry);
         if (r != 0)

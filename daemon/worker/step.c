@@ -3,6 +3,7 @@
 /* Checks steps, has them carried out, tells what came of it. */
 
 #include "daemon/worker/step.h"
+#include "daemon/util/clock.h"
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/blocks.h"
 #include "daemon/worker/cancel.h"
@@ -16,7 +17,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define TELL_USEC 100000
 #define KNOWN_MAX 65536    /* devices whose pictures are kept */
@@ -113,12 +113,16 @@ int step_know_mode(Step *step) {
         return 0;
 }
 
+int step_know_state(Step *step) {
+        int r = step_know_shape(step);
+
+        return r == 0 ? step_know_mode(step) : r;
+}
+
 int step_look(Step *step) {
         int r;
 
-        r = step_know_shape(step);
-        if (r == 0)
-                r = step_know_mode(step);
+        r = step_know_state(step);
         if (r != 0)
                 return r;
 
@@ -223,22 +227,17 @@ int step_refuse_leak(const Step *step, const DaxRanges *ranges) {
                           (unsigned long long)number);
 }
 
-static uint64_t now_usec(void) {
-        struct timespec now;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * UINT64_C(1000000) + now.tv_nsec / 1000;
-}
-
 static int step_tell(Step *step, uint64_t done, uint64_t total) {
         const WorkerProgress progress = { .step = step->number, .done = done, .total = total };
 
-        step->told_usec = now_usec();
+        step->told_usec = clock_usec(CLOCK_MONOTONIC);
         return worker_send_progress(&step->worker->sender, &progress);
 }
 
 int step_progress(Step *step, uint64_t done, uint64_t total) {
-        return now_usec() - step->told_usec >= TELL_USEC ? step_tell(step, done, total) : 0;
+        return clock_usec(CLOCK_MONOTONIC) - step->told_usec >= TELL_USEC ?
+                       step_tell(step, done, total) :
+                       0;
 }
 
 /* --- checking --------------------------------------------------------------------------------- */
@@ -309,7 +308,7 @@ static int step_open_device(Step *step, const WorkerStep *before) {
 
 /* Others may have been at the devices since: what is known is good for a moment only. */
 static void step_forget_old(Step *step) {
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
 
         if (now - step->worker->known_usec <= KNOWN_USEC)
                 return;
@@ -337,7 +336,7 @@ static int step_send_device(Step *step) {
 /* Between two steps: says how far it is, and looks whether to go on. */
 static int step_pause(Step *step) {
         bool takes_long = kinds[step->what->op].needs & TAKES_LONG;
-        uint64_t now = now_usec();
+        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         int r = 0;
 
         step_forget_old(step);
@@ -399,7 +398,7 @@ int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *st
                                              .record_fd = record_fd,
                                              .create_fd = -1,
                                              .bind_fd = -1,
-                                             .told_usec = now_usec(),
+                                             .told_usec = clock_usec(CLOCK_MONOTONIC),
                                              .done = done };
         int r;
 

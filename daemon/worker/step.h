@@ -67,6 +67,7 @@ int step_set_device(Step *step, const char *name);
 /* Each makes a part of step->after known, if it is not; step_look() all of it. */
 int step_know_shape(Step *step);
 int step_know_mode(Step *step);
+int step_know_state(Step *step); /* both of these */
 int step_look(Step *step);
 /* What has just been read, and what has become of the device by a write. */
 int step_set_shape(Step *step, const Mappings *mappings);

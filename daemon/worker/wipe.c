@@ -95,9 +95,7 @@ static int wipe_windows(Wipe *wipe) {
 static int check_device(Step *step, uint64_t *ret_align) {
         int r;
 
-        r = step_know_mode(step);
-        if (r == 0)
-                r = step_know_shape(step);
+        r = step_know_state(step);
         if (r != 0)
                 return r;
         if (step->after->mode != DAX_MODE_DEVDAX)
