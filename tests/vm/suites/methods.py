@@ -330,6 +330,33 @@ def jobs_are_shown_queued_and_cancelled():
 
 
 @clean_test
+def verbs_of_daxdctl_do_what_they_say():
+    region_id = region_at(SECOND)
+    run("daxdctl", "create-device", "-r", region_id, "-s", "128M", "--label", "verbs")
+    [name] = [n for n in members(region_id) if device_size(n)]
+    equal((device_size(name), driver(name)), (128 * MIB, "device_dax"), "what was created")
+    run("daxdctl", "disable-device", "verbs")
+    equal(driver(name), None, "driver of the disabled device")
+    run("daxdctl", "enable-device", "verbs")
+    equal(driver(name), "device_dax", "driver of the enabled device")
+    run("daxdctl", "reconfigure-device", "verbs", "-m", "system-ram")
+    equal(driver(name), "kmem", "driver of the reconfigured device")
+
+    def online():
+        return [b.state for r in device_ranges(name) for b in memory_blocks(*r)]
+
+    equal(set(online()), {"online"}, "blocks")
+    run("daxdctl", "offline-memory", "verbs")
+    equal(set(online()), {"offline"}, "blocks")
+    run("daxdctl", "online-memory", "verbs")
+    equal(set(online()), {"online"}, "blocks")
+    agree()
+    run("daxdctl", "destroy-device", "verbs", "--force")
+    equal([n for n in members(region_id) if device_size(n)], [], "what is left")
+    require_sound()
+
+
+@clean_test
 def memory_goes_online_for_the_kernel():
     # Last: what the kernel puts there may stay there until the next boot.
     name = create(SECOND, BLOCK, mode="system-ram", online="kernel")
