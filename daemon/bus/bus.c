@@ -24,11 +24,11 @@ static int find_region(sd_bus *sd, const char *path, const char *interface, void
 
 static int find_device(sd_bus *sd, const char *path, const char *interface, void *userdata,
                        void **ret_found, sd_bus_error *error) {
-        DaxDevice *device = bus_device_at(userdata, path, NULL);
+        const DaxDevice *device = bus_device_at(userdata, path, NULL);
 
         if (!device)
                 return 0;
-        *ret_found = device;
+        *ret_found = (void *)device; /* which its getters do not change */
         return 1;
 }
 

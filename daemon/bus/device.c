@@ -84,8 +84,12 @@ static int want_device(const JobView *view, const Call *call, DaxRegion **ret_wa
         if (dax_region_copy(view->now, &wanted) < 0)
                 return -ENOMEM;
 
+        if (dax_region_edit(wanted, now, ret_device) < 0) {
+                dax_region_free(wanted);
+                return -ENOMEM;
+        }
+
         *ret_wanted = wanted;
-        *ret_device = dax_region_find(wanted, call->device);
         return 0;
 }
 
@@ -230,7 +234,7 @@ static int destroy_want(const JobView *view, DaxRegion **ret_wanted, Failure *fa
         if (r != 0)
                 return r;
 
-        dax_device_free(dax_region_take(wanted, call->device));
+        dax_device_unref(dax_region_take(wanted, call->device));
         *ret_wanted = TAKE_PTR(wanted);
         return 0;
 }

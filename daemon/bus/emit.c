@@ -62,17 +62,19 @@ static void emit_device(Bus *bus, const DaxDevice *before, const DaxDevice *afte
         changes_emit(bus, path_of_device(after->name), BUS_DEVICE, &changes);
 }
 
-static const DaxDevice *find_shown(const DaxRegion *region, const char *name) {
-        const DaxDevice *device = region ? dax_region_find(region, name) : NULL;
+static const DaxDevice *find_shown(DaxCursor *cursor, const DaxDevice *like) {
+        const DaxDevice *device = dax_cursor_find(cursor, like->instance);
 
         return device && device->size > 0 ? device : NULL;
 }
 
 /* An object that goes is announced before one that takes its path comes. */
 static void emit_gone_devices(Bus *bus, const DaxRegion *before, const DaxRegion *after) {
+        DaxCursor cursor = { .region = after };
+
         for (size_t i = 0; before && i < before->n_devices; i++) {
                 const DaxDevice *old = before->devices[i];
-                const DaxDevice *device = find_shown(after, old->name);
+                const DaxDevice *device = find_shown(&cursor, old);
 
                 if (old->size > 0 && (!device || device->incarnation != old->incarnation))
                         emit_removed(bus, path_of_device(old->name), BUS_DEVICE);
@@ -80,11 +82,13 @@ static void emit_gone_devices(Bus *bus, const DaxRegion *before, const DaxRegion
 }
 
 static void emit_devices(Bus *bus, const DaxRegion *before, const DaxRegion *after) {
+        DaxCursor cursor = { .region = before };
+
         for (size_t i = 0; after && i < after->n_devices; i++) {
                 const DaxDevice *device = after->devices[i];
-                const DaxDevice *old = find_shown(before, device->name);
+                const DaxDevice *old = find_shown(&cursor, device);
 
-                if (device->size == 0)
+                if (device->size == 0 || device == old)
                         continue;
                 if (old && old->incarnation == device->incarnation)
                         emit_device(bus, old, device);

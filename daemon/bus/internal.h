@@ -87,7 +87,7 @@ char *path_of_layout(const char *name);
 char *path_of_job(uint64_t id);
 
 const DaxRegion *bus_region_at(const Bus *bus, const char *path);
-DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region);
+const DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region);
 const KeptLayout *bus_layout_at(const Bus *bus, const char *path);
 Job *bus_job_at(const Bus *bus, const char *path);
 

@@ -47,11 +47,11 @@ const DaxRegion *bus_region_at(const Bus *bus, const char *path) {
         return dax_machine_find_region(engine_machine(bus->engine), id);
 }
 
-DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region) {
+const DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region) {
         _cleanup_free_ char *name = NULL;
         uint32_t id, instance;
         DaxRegion *region;
-        DaxDevice *device;
+        const DaxDevice *device;
 
         if (sd_bus_path_decode(path, BUS_PATH "/device", &name) <= 0 ||
             text_parse_device_name(name, &id, &instance) < 0)

@@ -13,6 +13,7 @@ int dax_device_new(DaxDevice **ret_device) {
         if (!device)
                 return -ENOMEM;
 
+        device->n_refs = 1;
         device->memmap_on_memory = -1;
         device->target_node = -1;
         device->numa_node = -1;
@@ -21,13 +22,25 @@ int dax_device_new(DaxDevice **ret_device) {
         return 0;
 }
 
-DaxDevice *dax_device_free(DaxDevice *device) {
-        if (!device)
+/* How many share it is no part of the picture that it is. */
+static unsigned *refs_of(const DaxDevice *device) {
+        return &((DaxDevice *)device)->n_refs;
+}
+
+const DaxDevice *dax_device_ref(const DaxDevice *device) {
+        (*refs_of(device))++;
+        return device;
+}
+
+DaxDevice *dax_device_unref(const DaxDevice *device) {
+        DaxDevice *last = (DaxDevice *)device;
+
+        if (!last || --*refs_of(device) > 0)
                 return NULL;
 
-        dax_ranges_deinit(&device->ranges);
-        free(device->blocks);
-        free(device);
+        dax_ranges_deinit(&last->ranges);
+        free(last->blocks);
+        free(last);
         return NULL;
 }
 
@@ -39,6 +52,7 @@ int dax_device_copy(const DaxDevice *device, DaxDevice **ret_copy) {
                 return -ENOMEM;
 
         *copy = *device;
+        copy->n_refs = 1;
         copy->ranges = (DaxRanges){};
         copy->blocks = NULL;
 

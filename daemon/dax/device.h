@@ -32,7 +32,8 @@ typedef struct DaxBlock {
 /* What a device is called, and which it is: the kernel gives names out again. */
 typedef struct DaxName {
         char name[DAX_NAME_MAX + 1];
-        uint64_t identity; /* as in DaxDevice; 0: not known */
+        uint32_t region, instance; /* that the name says */
+        uint64_t identity;         /* as in DaxDevice; 0: not known */
 } DaxName;
 
 /* Who may open the node. Nobody but root where not set. */
@@ -43,6 +44,7 @@ typedef struct DaxAccess {
 } DaxAccess;
 
 typedef struct DaxDevice {
+        unsigned n_refs; /* pictures that share it: it is never changed while there are several */
         char name[DAX_NAME_MAX + 1];
         uint32_t instance;
         /* The kernel's own number for this device's life (the inode of its sysfs folder): never reused. */
@@ -73,10 +75,11 @@ typedef struct DaxDevice {
 
 /* A device with nothing in it: memmap_on_memory, nodes and wipe at -1. NULL when out of memory. */
 int dax_device_new(DaxDevice **ret_device);
-DaxDevice *dax_device_free(DaxDevice *device);
-int dax_device_copy(const DaxDevice *device, DaxDevice **ret_copy);
-DEFINE_CLEANUP(DaxDevice *, dax_device_free)
-#define _cleanup_device_ _cleanup_(dax_device_freep)
+const DaxDevice *dax_device_ref(const DaxDevice *device);
+DaxDevice *dax_device_unref(const DaxDevice *device);
+int dax_device_copy(const DaxDevice *device, DaxDevice **ret_copy); /* one that may be changed */
+DEFINE_CLEANUP(DaxDevice *, dax_device_unref)
+#define _cleanup_device_ _cleanup_(dax_device_unrefp)
 
 bool dax_access_equal(const DaxAccess *a, const DaxAccess *b);
 /* Whether more than root may open a node with @access. */

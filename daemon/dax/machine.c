@@ -54,11 +54,11 @@ DaxRegion *dax_machine_take_region(DaxMachine *machine, uint32_t id) {
         return NULL;
 }
 
-DaxDevice *dax_machine_find_device(const DaxMachine *machine, const char *name_or_label,
-                                   DaxRegion **ret_region) {
+const DaxDevice *dax_machine_find_device(const DaxMachine *machine, const char *name_or_label,
+                                         DaxRegion **ret_region) {
         for (size_t i = 0; i < machine->n_regions; i++) {
                 DaxRegion *region = machine->regions[i];
-                DaxDevice *device;
+                const DaxDevice *device;
 
                 device = dax_region_find(region, name_or_label) ?:
                                  dax_region_find_label(region, name_or_label);

@@ -20,5 +20,5 @@ DaxRegion *dax_machine_find_region(const DaxMachine *machine, uint32_t id);
 int dax_machine_put_region(DaxMachine *machine, DaxRegion *region);
 DaxRegion *dax_machine_take_region(DaxMachine *machine, uint32_t id);
 /* By the kernel's name, or by label. NULL when there is none; *@ret_region may be NULL. */
-DaxDevice *dax_machine_find_device(const DaxMachine *machine, const char *name_or_label,
-                                   DaxRegion **ret_region);
+const DaxDevice *dax_machine_find_device(const DaxMachine *machine, const char *name_or_label,
+                                         DaxRegion **ret_region);

@@ -4,6 +4,7 @@
 
 #include "daemon/dax/region.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,9 +46,10 @@ DaxRegion *dax_region_free(DaxRegion *region) {
                 return NULL;
 
         for (size_t i = 0; i < region->n_devices; i++)
-                dax_device_free(region->devices[i]);
+                dax_device_unref(region->devices[i]);
         free(region->devices);
         dax_ranges_deinit(&region->leaked);
+        dax_ranges_deinit(&region->holes);
         free(region->owned);
         free(region->path);
         free(region);
@@ -65,6 +67,8 @@ int dax_region_copy(const DaxRegion *region, DaxRegion **ret_copy) {
         copy->path = NULL;
         copy->devices = NULL;
         copy->n_devices = 0;
+        copy->holes = (DaxRanges){};
+        copy->sealed = false;
         copy->leaked = (DaxRanges){};
         copy->owned = NULL;
         copy->n_owned = 0;
@@ -79,13 +83,11 @@ int dax_region_copy(const DaxRegion *region, DaxRegion **ret_copy) {
         for (size_t i = 0; i < region->n_owned; i++)
                 if (ARRAY_APPEND(copy->owned, copy->n_owned, region->owned[i]) < 0)
                         return -ENOMEM;
-        for (size_t i = 0; i < region->n_devices; i++) {
-                DaxDevice *device;
-
-                if (dax_device_copy(region->devices[i], &device) < 0 ||
-                    dax_region_add(copy, device) < 0)
-                        return -ENOMEM;
-        }
+        copy->devices = calloc(array_room(region->n_devices), sizeof(*copy->devices));
+        if (!copy->devices)
+                return -ENOMEM;
+        for (; copy->n_devices < region->n_devices; copy->n_devices++)
+                copy->devices[copy->n_devices] = dax_device_ref(region->devices[copy->n_devices]);
 
         *ret_copy = TAKE_PTR(copy);
         return 0;
@@ -100,21 +102,32 @@ static bool device_before(const DaxDevice *a, const DaxDevice *b) {
 /* Moves the last device to its place in the order. */
 static void region_settle_last(DaxRegion *region) {
         size_t at = region->n_devices - 1;
-        DaxDevice *device = region->devices[at];
+        const DaxDevice *device = region->devices[at];
 
         for (; at > 0 && device_before(device, region->devices[at - 1]); at--)
                 region->devices[at] = region->devices[at - 1];
         region->devices[at] = device;
 }
 
-int dax_region_add(DaxRegion *region, DaxDevice *device) {
+int dax_region_add(DaxRegion *region, const DaxDevice *device) {
+        assert(!region->sealed);
         if (ARRAY_APPEND(region->devices, region->n_devices, device) < 0) {
-                dax_device_free(device);
+                dax_device_unref(device);
                 return -ENOMEM;
         }
 
         region_settle_last(region);
         return 0;
+}
+
+void dax_region_swap_devices(DaxRegion *a, DaxRegion *b) {
+        const DaxDevice **devices = a->devices;
+        size_t n_devices = a->n_devices;
+
+        a->devices = b->devices;
+        a->n_devices = b->n_devices;
+        b->devices = devices;
+        b->n_devices = n_devices;
 }
 
 void dax_region_rename(DaxRegion *region, DaxDevice *device, const char *name) {
@@ -156,10 +169,11 @@ static size_t region_index(const DaxRegion *region, const char *name) {
                        region->n_devices;
 }
 
-DaxDevice *dax_region_take(DaxRegion *region, const char *name) {
+const DaxDevice *dax_region_take(DaxRegion *region, const char *name) {
         size_t index = region_index(region, name);
-        DaxDevice *device;
+        const DaxDevice *device;
 
+        assert(!region->sealed);
         if (index == region->n_devices)
                 return NULL;
 
@@ -168,13 +182,57 @@ DaxDevice *dax_region_take(DaxRegion *region, const char *name) {
         return device;
 }
 
-DaxDevice *dax_region_find(const DaxRegion *region, const char *name) {
+int dax_region_edit(DaxRegion *region, const DaxDevice *device, DaxDevice **ret_device) {
+        DaxDevice *copy;
+
+        assert(!region->sealed);
+        if (device->n_refs > 1) {
+                size_t index = region_index(region, device->name);
+
+                if (index == region->n_devices) /* a new one */
+                        while (region->devices[--index] != device)
+                                ;
+                if (dax_device_copy(device, &copy) < 0)
+                        return -ENOMEM;
+                region->devices[index] = copy;
+                dax_device_unref(device);
+                device = copy;
+        }
+
+        *ret_device = (DaxDevice *)device;
+        return 0;
+}
+
+const DaxDevice *dax_region_find(const DaxRegion *region, const char *name) {
         size_t index = region_index(region, name);
 
         return index < region->n_devices ? region->devices[index] : NULL;
 }
 
-DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label) {
+static bool is_named_from(const DaxRegion *region, size_t index, uint32_t instance) {
+        const DaxDevice *device = region->devices[index];
+
+        return device->name[0] == '\0' || device->instance >= instance;
+}
+
+const DaxDevice *dax_cursor_find(DaxCursor *cursor, uint32_t instance) {
+        const DaxRegion *region = cursor->region;
+        const DaxDevice *found;
+
+        if (!region)
+                return NULL;
+        while (cursor->at > 0 && is_named_from(region, cursor->at - 1, instance))
+                cursor->at--;
+        while (cursor->at < region->n_devices && !is_named_from(region, cursor->at, instance))
+                cursor->at++;
+        if (cursor->at == region->n_devices)
+                return NULL;
+
+        found = region->devices[cursor->at];
+        return found->name[0] != '\0' && found->instance == instance ? found : NULL;
+}
+
+const DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label) {
         for (size_t i = 0; label[0] != '\0' && i < region->n_devices; i++)
                 if (strcmp(region->devices[i]->label, label) == 0)
                         return region->devices[i];
@@ -182,39 +240,82 @@ DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label) {
         return NULL;
 }
 
-/* Every range of every device, and with @leaked what leaked too, sorted. */
-static int region_taken(const DaxRegion *region, bool leaked, DaxRanges *ret_taken) {
-        _cleanup_ranges_ DaxRanges taken = {};
+/* Spreads what differs in few bits over all of them, so that sums of it tell sets apart. */
+static uint64_t spread(uint64_t number) {
+        number = (number ^ (number >> 32)) * UINT64_C(0x9e3779b97f4a7c15);
+        number = (number ^ (number >> 29)) * UINT64_C(0xbf58476d1ce4e5b9);
+        return number ^ (number >> 32);
+}
+
+static uint64_t outline_of_space(const DaxRegion *region) {
+        return spread(region->start) + 3 * spread(region->size) +
+               5 * spread(region->available_size) +
+               text_hash(text_hash(0, region->seed, sizeof(region->seed)), region->youngest,
+                         sizeof(region->youngest));
+}
+
+uint64_t dax_region_outline(const DaxRegion *region) {
+        uint64_t outline = outline_of_space(region);
+
+        for (size_t i = 0; i < region->n_devices; i++)
+                outline += spread(region->devices[i]->identity);
+
+        return outline;
+}
+
+uint64_t dax_region_outline_of(const DaxRegion *region, const DaxName *names, size_t n) {
+        uint64_t outline = outline_of_space(region);
+
+        for (size_t i = 0; i < n; i++) /* a number is never another's, so the name adds nothing */
+                outline += spread(names[i].identity);
+
+        return outline;
+}
+
+/* What no range of a device has, sorted and merged. */
+static int region_holes(const DaxRegion *region, DaxRanges *ret_holes) {
+        _cleanup_ranges_ DaxRanges taken = {}, holes = {};
+        uint64_t at = 0;
 
         for (size_t i = 0; i < region->n_devices; i++)
                 for (size_t k = 0; k < region->devices[i]->ranges.count; k++)
                         if (dax_ranges_append(&taken, region->devices[i]->ranges.list[k]) < 0)
                                 return -ENOMEM;
-        for (size_t i = 0; leaked && i < region->leaked.count; i++)
-                if (dax_ranges_append(&taken, region->leaked.list[i]) < 0)
-                        return -ENOMEM;
-
         dax_ranges_sort(&taken);
-        *ret_taken = taken;
-        taken = (DaxRanges){};
-        return 0;
-}
-
-int dax_region_free_extents(const DaxRegion *region, bool usable, DaxRanges *ret_extents) {
-        _cleanup_ranges_ DaxRanges taken = {}, extents = {};
-        uint64_t at = 0;
-
-        if (region_taken(region, usable, &taken) < 0)
-                return -ENOMEM;
 
         for (size_t i = 0; i <= taken.count; i++) {
                 uint64_t next = i < taken.count ? taken.list[i].offset : region->size;
 
-                if (next > at && dax_ranges_append(&extents, (DaxRange){ at, next - at }) < 0)
+                if (next > at && dax_ranges_append(&holes, (DaxRange){ at, next - at }) < 0)
                         return -ENOMEM;
                 if (i < taken.count)
                         at = MAX(at, dax_range_end(taken.list[i]));
         }
+
+        *ret_holes = holes;
+        holes = (DaxRanges){};
+        return 0;
+}
+
+int dax_region_seal(DaxRegion *region) {
+        assert(!region->sealed);
+        if (region_holes(region, &region->holes) < 0)
+                return -ENOMEM;
+
+        region->sealed = true;
+        return 0;
+}
+
+int dax_region_free_extents(const DaxRegion *region, bool usable, DaxRanges *ret_extents) {
+        _cleanup_ranges_ DaxRanges extents = {};
+        int r;
+
+        r = region->sealed ? dax_ranges_copy(&region->holes, &extents) :
+                             region_holes(region, &extents);
+        for (size_t i = 0; r >= 0 && usable && i < region->leaked.count; i++)
+                r = dax_ranges_subtract(&extents, region->leaked.list[i]);
+        if (r < 0)
+                return r;
 
         *ret_extents = extents;
         extents = (DaxRanges){};

@@ -2,8 +2,10 @@
 #pragma once
 
 /*
- * The picture of one region: the one data structure that matters. It owns its devices, sorted by
- * instance (new ones, without a name, last). Devices of size 0 are in it; the bus does not show them.
+ * The picture of one region: the one data structure that matters. Its devices are sorted by instance
+ * (new ones, without a name, last). Those of size 0 are in it; the bus does not show them. Pictures
+ * that have the same device share it, so that a copy costs little: it is changed by dax_region_edit()
+ * only.
  */
 
 #include "daemon/dax/device.h"
@@ -49,8 +51,10 @@ typedef struct DaxRegion {
         uint64_t cxl_serials[DAX_CXL_SERIALS_MAX];
         size_t n_cxl_serials;
 
-        DaxDevice **devices;
+        const DaxDevice **devices;
         size_t n_devices;
+        DaxRanges holes; /* between them, see dax_region_seal() */
+        bool sealed;
 
         DaxRanges
                 leaked; /* sorted; free to the kernel, but still System RAM: never to be placed on */
@@ -67,14 +71,43 @@ DEFINE_CLEANUP(DaxRegion *, dax_region_free)
 const char *dax_kind_name(DaxKind kind); /* "hmem", "cxl", "pmem", "other" */
 DaxKind dax_kind_from_name(const char *name);
 
-/* Puts @device into its place in the order; the region owns it from then on, also on -ENOMEM. */
-int dax_region_add(DaxRegion *region, DaxDevice *device);
-/* Takes out and hands over; NULL when there is none. */
-DaxDevice *dax_region_take(DaxRegion *region, const char *name);
-/* Gives @device, one of @region's, another name, "" for none; it moves to its place in the order. */
+/*
+ * Puts @device into its place in the order. The reference is the region's from then on, also on
+ * -ENOMEM.
+ */
+int dax_region_add(DaxRegion *region, const DaxDevice *device);
+/* Takes out and hands over the reference; NULL when there is none. */
+const DaxDevice *dax_region_take(DaxRegion *region, const char *name);
+/*
+ * Makes *@ret_device what @device, one of @region's, is in this picture alone: it may be changed, but
+ * for its name, until the region is copied. 0 or -ENOMEM.
+ */
+int dax_region_edit(DaxRegion *region, const DaxDevice *device, DaxDevice **ret_device);
+/* Each gets the devices of the other. */
+void dax_region_swap_devices(DaxRegion *a, DaxRegion *b);
+/* Gives @device, one that may be changed, another name, "" for none; it moves to its place. */
 void dax_region_rename(DaxRegion *region, DaxDevice *device, const char *name);
-DaxDevice *dax_region_find(const DaxRegion *region, const char *name);
-DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label);
+const DaxDevice *dax_region_find(const DaxRegion *region, const char *name);
+/* Finds devices by instance, quickest when asked in ascending order. No region: it finds none. */
+typedef struct DaxCursor {
+        const DaxRegion *region;
+        size_t at;
+} DaxCursor;
+
+const DaxDevice *dax_cursor_find(DaxCursor *cursor, uint32_t instance);
+const DaxDevice *dax_region_find_label(const DaxRegion *region, const char *label);
+
+/*
+ * The picture is complete, and will not be changed any more: what is asked for often is worked out
+ * once. A copy is not sealed. 0 or -ENOMEM.
+ */
+int dax_region_seal(DaxRegion *region);
+/*
+ * One number for all of a region that can be read without reading a device: its place, its space, and
+ * which devices there are. The second is for a region whose devices are not all known, but @names.
+ */
+uint64_t dax_region_outline(const DaxRegion *region);
+uint64_t dax_region_outline_of(const DaxRegion *region, const DaxName *names, size_t n);
 
 /*
  * The extents that no device has, sorted and merged. With @usable those that leaked memory or a

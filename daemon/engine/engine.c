@@ -233,14 +233,79 @@ static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
         TELL(engine, machine_changed, &engine->machine, userdata_);
 }
 
-/* Its devices were read after that event. */
-static void region_seen(DaxRegion *region, uint64_t seqnum) {
-        for (size_t i = 0; i < region->n_devices; i++)
-                region->devices[i]->seen = seqnum;
+/* Its devices, fresh from a worker, were read after that event. */
+static int region_seen(DaxRegion *region, uint64_t seqnum) {
+        DaxDevice *device;
+
+        for (size_t i = 0; region && i < region->n_devices; i++) {
+                if (dax_region_edit(region, region->devices[i], &device) < 0)
+                        return -ENOMEM;
+                device->seen = seqnum;
+        }
+
+        return 0;
 }
 
-int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fresh,
-                           const DaxRegion *known, DaxRegion **ret_region, bool *ret_missing) {
+/* @region gets the devices that its answer names, as far as they are known. */
+static int complete_by_names(DaxRegion *region, const WorkerAnswer *answer,
+                             const EngineKnows *knows, bool *ret_missing) {
+        DaxCursor read = { .region = region }, fresh = { .region = knows->fresh };
+        DaxCursor known = { .region = knows->known };
+
+        for (size_t i = 0; i < answer->n_names; i++) {
+                const DaxName *name = &answer->names[i];
+                const DaxDevice *device;
+
+                if (dax_cursor_find(&read, name->instance))
+                        continue;
+                device = dax_cursor_find(&fresh, name->instance) ?:
+                                 dax_cursor_find(&known, name->instance);
+                if (!device || device->identity != name->identity)
+                        *ret_missing = true;
+                else if (dax_region_add(region, dax_device_ref(device)) < 0)
+                        return -ENOMEM;
+        }
+
+        return 0;
+}
+
+/* Devices of @from come in the place of those with the same names. */
+static int replace_devices(DaxRegion *region, const DaxRegion *from) {
+        for (size_t i = 0; from && i < from->n_devices; i++) {
+                dax_device_unref(dax_region_take(region, from->devices[i]->name));
+                if (dax_region_add(region, dax_device_ref(from->devices[i])) < 0)
+                        return -ENOMEM;
+        }
+
+        return 0;
+}
+
+/* @region gets the devices that there must be; that it is those, its outline says. */
+static int complete_by_outline(DaxRegion *region, const WorkerAnswer *answer,
+                               const EngineKnows *knows, bool *ret_missing) {
+        _cleanup_region_ DaxRegion *all = NULL;
+        int r;
+
+        r = dax_region_copy(knows->known, &all);
+        for (size_t i = 0; r >= 0 && knows->plan && i < knows->plan->n_devices; i++)
+                if (knows->plan->devices[i].action == PLAN_REMOVE)
+                        dax_device_unref(dax_region_take(all, knows->plan->devices[i].name));
+        if (r >= 0)
+                r = replace_devices(all, knows->fresh);
+        if (r >= 0)
+                r = replace_devices(all, region);
+        if (r < 0)
+                return r;
+
+        dax_region_swap_devices(region, all);
+        if (dax_region_outline(region) != answer->outline)
+                *ret_missing = true;
+        return 0;
+}
+
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKnows *knows,
+                           DaxRegion **ret_region, bool *ret_missing) {
+        const DaxRegion *known = knows->known;
         _cleanup_region_ DaxRegion *region = NULL;
         bool missing = false;
         uint64_t sum = 0;
@@ -251,28 +316,15 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fres
         region = answer->machine.regions[0];
         answer->machine.n_regions = 0;
         engine_take_machine(engine, &answer->machine);
-        region_seen(region, answer->machine.seqnum);
-        if (fresh)
-                region_seen(fresh, answer->machine.seqnum);
-
-        for (size_t i = 0; i < answer->n_names; i++) {
-                const DaxName *name = &answer->names[i];
-                DaxDevice *device;
-                const DaxDevice *old;
-
-                if (dax_region_find(region, name->name))
-                        continue;
-                device = fresh ? dax_region_take(fresh, name->name) : NULL;
-                old = device ?: known ? dax_region_find(known, name->name) : NULL;
-                if (!old || old->identity != name->identity) {
-                        missing = true;
-                        dax_device_free(device);
-                        continue;
-                }
-                if ((!device && dax_device_copy(old, &device) < 0) ||
-                    dax_region_add(region, device) < 0)
-                        return -ENOMEM;
-        }
+        r = region_seen(region, answer->machine.seqnum);
+        if (r >= 0)
+                r = region_seen(knows->fresh, answer->machine.seqnum);
+        if (r >= 0)
+                r = answer->n_names > 0 || !known ?
+                            complete_by_names(region, answer, knows, &missing) :
+                            complete_by_outline(region, answer, knows, &missing);
+        if (r < 0)
+                return r;
 
         /* a device that came or went, or a size that another agent changed, shows in the sums */
         for (size_t i = 0; i < region->n_devices; i++)
@@ -292,22 +344,19 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fres
         return 0;
 }
 
+uint64_t engine_outline(const Engine *engine, uint32_t id) {
+        const Queue *queue = engine_find_queue(engine, id);
+        const DaxRegion *region = dax_machine_find_region(&engine->machine, id);
+
+        return queue && region && queue->n_events == 0 ? dax_region_outline(region) : 0;
+}
+
 static bool region_is_as_known(const DaxRegion *known, const WorkerAnswer *answer) {
         const DaxRegion *region = answer->machine.n_regions == 1 ? answer->machine.regions[0] :
                                                                    NULL;
 
-        if (!known || !region || region->n_devices > 0 || region->start != known->start ||
-            region->size != known->size || region->available_size != known->available_size ||
-            strcmp(region->seed, known->seed) != 0 ||
-            strcmp(region->youngest, known->youngest) != 0 || answer->n_names != known->n_devices)
-                return false;
-
-        for (size_t i = 0; i < answer->n_names; i++) /* both in order */
-                if (answer->names[i].identity != known->devices[i]->identity ||
-                    strcmp(answer->names[i].name, known->devices[i]->name) != 0)
-                        return false;
-
-        return true;
+        return known && region && region->n_devices == 0 &&
+               answer->outline == dax_region_outline(known);
 }
 
 bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answer) {
@@ -370,35 +419,47 @@ static void changed_deinit(Changed *changed) {
 }
 
 /* A device keeps its incarnation while it is the same one, and while our own hands rebuild it. */
-static void put_incarnations(const DaxRegion *before, DaxRegion *after, const Changed *changed) {
-        for (size_t i = 0; i < after->n_devices; i++) {
-                DaxDevice *device = after->devices[i];
-                const DaxDevice *old = before ? dax_region_find(before, device->name) : NULL;
-                const PlanDevice *planned = changed_find(changed, device->name);
+static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Changed *changed) {
+        DaxCursor cursor = { .region = before };
 
-                if (device->life == 0) /* just read: the worker knows no other number */
-                        device->life = device->incarnation;
+        for (size_t i = 0; i < after->n_devices; i++) {
+                const DaxDevice *old;
+                const PlanDevice *planned;
+                DaxDevice *device;
+
+                if (after->devices[i]->life != 0)
+                        continue; /* it has been through here */
+                if (dax_region_edit(after, after->devices[i], &device) < 0)
+                        return -ENOMEM;
+                device->life = device->incarnation; /* the worker knows no other number */
+                old = dax_cursor_find(&cursor, device->instance);
                 if (!old || old->identity != device->identity || old->size == 0 ||
                     device->size == 0)
                         continue;
+                planned = changed_find(changed, device->name);
                 if (old->life == device->life || (planned && planned->action == PLAN_CHANGE))
                         device->incarnation = old->incarnation;
         }
+
+        return 0;
 }
 
 /* Notes whose the memory was that others took from their devices. */
 static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
                       const Changed *changed) {
+        DaxCursor cursor_after = { .region = after }, cursor_before = { .region = before };
         int r = 0;
 
         for (size_t i = 0; before && i < before->n_devices; i++) {
                 const DaxDevice *old = before->devices[i];
-                const DaxDevice *device = dax_region_find(after, old->name);
-                bool same = device && device->identity == old->identity &&
-                            strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
+                const DaxDevice *device = dax_cursor_find(&cursor_after, old->instance);
+                bool same;
 
-                if (changed_find(changed, old->name) ||
-                    (same && dax_ranges_equal(&device->ranges, &old->ranges)))
+                if (device == old || changed_find(changed, old->name))
+                        continue;
+                same = device && device->identity == old->identity &&
+                       strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
+                if (same && dax_ranges_equal(&device->ranges, &old->ranges))
                         continue;
                 for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
                         if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
@@ -409,9 +470,10 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
         /* what another agent has bound is in use: giving it a label later must not wipe it */
         for (size_t i = 0; before && engine->settled && i < after->n_devices; i++) {
                 const DaxDevice *device = after->devices[i];
-                const DaxDevice *old = dax_region_find(before, device->name);
+                const DaxDevice *old = dax_cursor_find(&cursor_before, device->instance);
 
-                if (changed_find(changed, device->name) || device->mode != DAX_MODE_DEVDAX ||
+                if (device == old || changed_find(changed, device->name) ||
+                    device->mode != DAX_MODE_DEVDAX ||
                     (old && old->life == device->life && old->mode == device->mode))
                         continue;
                 for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
@@ -468,11 +530,16 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
 }
 
 static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
+        DaxCursor cursor = { .region = before };
+
         for (size_t i = 0; i < after->n_devices; i++) {
                 const DaxDevice *device = after->devices[i];
-                const DaxDevice *old = before ? dax_region_find(before, device->name) : NULL;
+                const DaxDevice *old;
 
-                if (!device->tainted || (old && old->tainted))
+                if (!device->tainted)
+                        continue;
+                old = dax_cursor_find(&cursor, device->instance);
+                if (old && old->tainted)
                         continue;
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LEAKED, .device = device->name },
@@ -498,10 +565,15 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
         }
 
         before = dax_machine_take_region(&engine->machine, region->id);
-        put_incarnations(before, region, &changed);
-        r = put_owners(engine, before, region, plan, &changed);
+        r = put_incarnations(before, region, &changed);
+        if (r >= 0)
+                r = put_owners(engine, before, region, plan, &changed);
         for (size_t i = 0; i < region->n_devices; i++)
                 oldest = MIN(oldest, region->devices[i]->seen);
+        if (dax_region_seal(region) < 0) {
+                dax_region_free(region);
+                return -ENOMEM;
+        }
         if (dax_machine_put_region(&engine->machine, region) < 0)
                 return -ENOMEM;
 
@@ -684,7 +756,8 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 queue->n_events = 0;
                 r = engine_inventory(engine);
         } else {
-                r = engine_complete_region(engine, answer, NULL, known, &region, &missing);
+                r = engine_complete_region(engine, answer, &(EngineKnows){ .known = known },
+                                           &region, &missing);
                 if (r >= 0)
                         r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
         }
@@ -842,8 +915,9 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 /* a running job reads for itself, and its half-made devices are not for showing */
                 if (queue->jobs && queue->jobs->stage != JOB_QUEUED)
                         continue;
-                region_seen(region, fresh->seqnum);
-                r = owners_fill(engine->owners, region);
+                r = region_seen(region, fresh->seqnum);
+                if (r >= 0)
+                        r = owners_fill(engine->owners, region);
                 if (r >= 0)
                         r = engine_put_region(engine, TAKE_PTR(region), NULL, fresh->seqnum);
         }

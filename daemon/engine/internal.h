@@ -8,18 +8,29 @@
 Workers *engine_workers(Engine *engine);
 int engine_transactions_dir(Engine *engine);
 
+/* What an answer is completed by, where it does not have every device. Each may be NULL. */
+typedef struct EngineKnows {
+        DaxRegion *fresh;       /* devices that were read just before */
+        const DaxRegion *known; /* the region as it was */
+        const Plan *plan;       /* what was done to it since */
+} EngineKnows;
+
 /*
- * The picture of a region as a worker's answer has it, completed by the devices that were not read:
- * from @fresh, which loses them, else from @known (both may be NULL). *@ret_missing: it takes reading
- * all of them. 0 or an errno.
+ * The picture of a region as a worker's answer has it. *@ret_missing: it takes reading all devices. 0
+ * or an errno.
  */
-int engine_complete_region(Engine *engine, WorkerAnswer *answer, DaxRegion *fresh,
-                           const DaxRegion *known, DaxRegion **ret_region, bool *ret_missing);
+int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKnows *knows,
+                           DaxRegion **ret_region, bool *ret_missing);
 /*
  * Whether a worker's answer, for which no device was read, says that the region @id is as it is known:
  * then its picture stands, as one of the answer's moment.
  */
 bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answer);
+/*
+ * The outline of the region @id as it is known, by which a worker can tell whether it still is. 0: it
+ * is not known, or something speaks against it.
+ */
+uint64_t engine_outline(const Engine *engine, uint32_t id);
 /*
  * Puts @region in place and tells the listeners. @plan, if any, is the transaction that made it so.
  * Fills in incarnations and old owners. Takes @region. 0 or an errno.

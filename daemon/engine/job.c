@@ -25,6 +25,7 @@
 #define TELL_USEC 100000 /* listeners are not told more often how far a job is */
 
 static void job_read(Job *job, bool all);
+static void job_read_after_all(Job *job);
 static void job_next_steps(Job *job);
 static void job_settle(Job *job);
 static void job_go_back(Job *job);
@@ -111,6 +112,10 @@ static void job_finish(Job *job, JobResult result, const Failure *failure) {
 
 /* Refused, or failed before anything was written to the kernel. */
 static void job_refuse(Job *job, int r, Failure *failure) {
+        if (job->presumed != 0) { /* by a picture that may be old */
+                job_read_after_all(job);
+                return;
+        }
         if (r < 0)
                 (void)failure_set(failure, CONDITION_KERNEL, "daxd itself failed: %s",
                                   text_errno(r));
@@ -201,6 +206,7 @@ static int job_make_plan(Job *job, Failure *failure) {
                 /* on the way back it is our own doing that memory is online */
                 .force = job->request.force || job->record,
                 .reshape_first = job->request.reshape_first,
+                .digest = job->request.whole,
         };
         int r;
 
@@ -228,9 +234,12 @@ static int job_make_plan(Job *job, Failure *failure) {
         if (!job->devices)
                 return -ENOMEM;
         for (size_t i = 0; i < job->plan->n_devices; i++) {
-                const DaxDevice *device = dax_region_find(now, job->plan->devices[i].name);
+                const PlanDevice *device = &job->plan->devices[i];
+                const DaxDevice *is = device->action != PLAN_KEEP ?
+                                              dax_region_find(now, device->name) :
+                                              NULL;
 
-                job->devices[i].identity = device ? device->identity : 0;
+                job->devices[i].identity = is ? is->identity : 0;
         }
 
         job->step = 0;
@@ -358,26 +367,18 @@ static void job_have_read(Job *job) {
         job_plan(job);
 }
 
-static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
-        Job *job = userdata;
+/* The region is as @answer has it. */
+static void job_take_region(Job *job, WorkerAnswer *answer) {
+        const EngineKnows knows = { .fresh = job->fresh, .known = job_now(job), .plan = job->plan };
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         _cleanup_region_ DaxRegion *region = NULL;
         bool missing = false;
         int r;
 
-        job->call = NULL;
-        if (error >= 0 && answer->result.problem == WORKER_OK && !job->now && !job->record &&
-            engine_confirm_region(job->engine, job->request.region, answer)) {
-                job_have_read(job);
-                return;
-        }
-        if (error < 0)
-                r = report_unreachable(error, &failure);
-        else if (answer->result.problem != WORKER_OK)
+        if (answer->result.problem != WORKER_OK)
                 r = report_read(job->request.region, &answer->result, &failure);
         else
-                r = engine_complete_region(job->engine, answer, job->fresh, job_now(job), &region,
-                                           &missing);
+                r = engine_complete_region(job->engine, answer, &knows, &region, &missing);
         if (r != 0) {
                 if (failure.condition == CONDITION_NO_SUCH_REGION)
                         job_refuse(job, 0, &failure); /* nothing to go to, or back to, is left */
@@ -396,6 +397,20 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
         job->fresh = dax_region_free(job->fresh);
         job->seqnum = answer->machine.seqnum;
         job_have_read(job);
+}
+
+static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
+        Job *job = userdata;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        job->call = NULL;
+        if (error < 0)
+                job_fail(job, report_unreachable(error, &failure), &failure);
+        else if (answer->result.problem == WORKER_OK && !job->now && !job->record &&
+                 engine_confirm_region(job->engine, job->request.region, answer))
+                job_have_read(job);
+        else
+                job_take_region(job, answer);
 }
 
 static void job_call(Job *job, WorkerTask *task) {
@@ -429,7 +444,34 @@ static void job_read(Job *job, bool all) {
         job->read_all = all;
         if (all)
                 task.request.flags |= WORKER_ALL_DEVICES;
+        else if (!job->plan)
+                task.request.outline = engine_outline(job->engine, job->request.region);
         job_call(job, &task);
+}
+
+/*
+ * Plans for the picture that is there: for what touches no device, a worker can tell by the outline
+ * whether it is still true. Without a plan, or when it is not, the region is read first.
+ */
+static void job_presume(Job *job) {
+        const JobRequest *request = &job->request;
+
+        if (request->device[0] == '\0' && !request->whole && !request->dry_run && !request->expect)
+                job->presumed = engine_outline(job->engine, request->region);
+        if (job->presumed != 0)
+                job_plan(job);
+        else
+                job_read(job, request->whole);
+}
+
+static void job_read_after_all(Job *job) {
+        if (job->record) {
+                (void)record_remove(job->record->id, engine_transactions_dir(job->engine));
+                job->record = record_free(job->record);
+        }
+        job->presumed = 0;
+        job->stage = JOB_READING;
+        job_read(job, false);
 }
 
 /* --- holders ------------------------------------------------------------------------------------ */
@@ -479,7 +521,8 @@ static void job_ask_holders(Job *job) {
                 WorkerTask task = { .request = job_request(job, WORKER_HOLDERS),
                                     .done = job_holders_done };
 
-                if (!device->before || device->before->mode != DAX_MODE_DEVDAX ||
+                if (device->action == PLAN_KEEP || !device->before ||
+                    device->before->mode != DAX_MODE_DEVDAX ||
                     !plan_device_is_disrupted(job->plan, job->asked - 1))
                         continue;
 
@@ -569,7 +612,10 @@ static void job_begin(Job *job) {
         }
 
         if (job->plan->n_steps == 0 && !job->record) {
-                job_finish(job, JOB_DONE, NULL);
+                if (job->presumed != 0)
+                        job_read_after_all(job);
+                else
+                        job_finish(job, JOB_DONE, NULL);
                 return;
         }
 
@@ -632,7 +678,7 @@ static int job_take_made(Job *job, size_t n) {
 
                 if (step->op != PLAN_CREATE)
                         continue;
-                plan_set_name(job->plan, step->device, entry->name);
+                r = plan_set_name(job->plan, step->device, entry->name);
                 job->devices[step->device].identity = entry->identity;
         }
 
@@ -651,9 +697,9 @@ static int job_take_fresh(Job *job, WorkerAnswer *answer) {
 
         from = answer->machine.regions[0];
         while (r >= 0 && from->n_devices > 0) {
-                DaxDevice *device = from->devices[--from->n_devices];
+                const DaxDevice *device = from->devices[--from->n_devices];
 
-                dax_device_free(dax_region_take(job->fresh, device->name));
+                dax_device_unref(dax_region_take(job->fresh, device->name));
                 r = dax_region_add(job->fresh, device);
         }
         return r;
@@ -680,18 +726,41 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         if (failed && job->step < job->plan->n_steps)
                 return report_step(job->plan, &job->plan->steps[job->step], &answer->result,
                                    failure);
+        if (failed)
+                return report_read(job->request.region, &answer->result, failure);
         if (r < 0 || s < 0)
                 return r < 0 ? r : s;
-        return failed || done < job->n_sent ? -EBADMSG : 0;
+        return done < job->n_sent ? -EBADMSG : 0;
+}
+
+/* Then others may have been at devices that were done first: they are all read again. */
+static bool job_took_long(const Job *job) {
+        for (size_t i = 0; i < job->plan->n_steps; i++)
+                if (job->plan->steps[i].op == PLAN_WIPE ||
+                    plan_step_is_memory(job->plan, &job->plan->steps[i]))
+                        return true;
+
+        return false;
+}
+
+/* Whether the answer to the steps that are sent has the region as it is in the end, too. */
+static bool job_ends_with_sent(const Job *job) {
+        return job->step + job->n_sent == job->plan->n_steps && !job_took_long(job);
 }
 
 static void job_steps_done(int error, WorkerAnswer *answer, void *userdata) {
         Job *job = userdata;
         _cleanup_failure_ Failure failure = FAILURE_INIT;
+        bool ends = job_ends_with_sent(job);
         int r;
 
         job->call = NULL;
         job->last_serial = answer->serial;
+        if (error >= 0 && answer->result.problem == WORKER_STALE && job->presumed != 0) {
+                job_read_after_all(job);
+                return;
+        }
+        job->presumed = 0;
         r = job_take_answer(job, error, answer, &failure);
         if (error < 0 && job->record->resumes && job->record->forward &&
             ++job->record->attempts < ATTEMPTS_MAX) {
@@ -709,17 +778,14 @@ static void job_steps_done(int error, WorkerAnswer *answer, void *userdata) {
                 return;
         }
 
-        job_next_steps(job);
-}
-
-/* Then others may have been at devices that were done first. */
-static bool job_took_long(const Job *job) {
-        for (size_t i = 0; i < job->plan->n_steps; i++)
-                if (job->plan->steps[i].op == PLAN_WIPE ||
-                    plan_step_is_memory(job->plan, &job->plan->steps[i]))
-                        return true;
-
-        return false;
+        if (ends) {
+                job_show_step(job, job->step, 0);
+                job->stage = JOB_VERIFYING;
+                job->read_all = false;
+                job_take_region(job, answer);
+        } else {
+                job_next_steps(job);
+        }
 }
 
 static void job_prepare_step(const Job *job, size_t number, WorkerStep *ret_step) {
@@ -792,7 +858,10 @@ static void job_next_steps(Job *job) {
 
         if (job->request.force || job->record->force)
                 task.request.flags |= WORKER_FORCE;
+        if (job_ends_with_sent(job))
+                task.request.flags |= WORKER_THEN_REGION;
         task.request.follows = job->step > 0 ? job->last_serial : 0;
+        task.request.outline = job->presumed;
         task.request.n_steps = job->n_sent;
         task.steps = job->sent;
         task.record_fd = job->record->fd;
@@ -840,7 +909,7 @@ void job_start(Job *job) {
 
         if (!job->settles) {
                 job->stage = JOB_READING;
-                job_read(job, job->request.whole);
+                job_presume(job);
                 return;
         }
 

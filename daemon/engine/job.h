@@ -99,7 +99,8 @@ struct Job {
         bool settles; /* it has its pictures from a record */
         bool read_all;
 
-        uint64_t seqnum;  /* of the last uevent before `now` was read */
+        uint64_t presumed; /* outline of the picture that it planned for unread; 0: it was read */
+        uint64_t seqnum;   /* of the last uevent before `now` was read */
         DaxRegion *now;   /* what was read while the transaction is in the middle: not for others */
         DaxRegion *fresh; /* devices as they were read back after their last step; may be NULL */
         Plan *plan;

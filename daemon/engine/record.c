@@ -33,11 +33,11 @@ Record *record_free(Record *record) {
                 return NULL;
 
         for (size_t i = 0; i < record->n_devices; i++) {
-                dax_device_free(record->devices[i].before);
-                dax_device_free(record->devices[i].wanted);
+                dax_device_unref(record->devices[i].before);
+                dax_device_unref(record->devices[i].wanted);
         }
         free(record->devices);
-        free(record->names);
+        dax_ranges_deinit(&record->instances);
         free(record->operation);
         free(record->origin);
         closep(&record->fd);
@@ -53,20 +53,37 @@ static RecordDevice *record_find(Record *record, const char *name) {
         return NULL;
 }
 
+/* Adds to runs of instances; they come in ascending order. */
+static int take_instance(DaxRanges *runs, uint32_t instance) {
+        DaxRange *last = runs->count > 0 ? &runs->list[runs->count - 1] : NULL;
+
+        if (!last || dax_range_end(*last) != instance)
+                return dax_ranges_append(runs, (DaxRange){ instance, 1 });
+        last->size++;
+        return 0;
+}
+
+bool record_began_with(const Record *record, const char *name) {
+        DaxRange one = { .size = 1 };
+        uint32_t region, instance;
+
+        if (text_parse_device_name(name, &region, &instance) < 0)
+                return false;
+        one.offset = instance;
+        return dax_ranges_overlap(&record->instances, one);
+}
+
 int record_take_plan(Record *record, const Plan *plan) {
         record->region_start = plan->now->start;
         record->region_size = plan->now->size;
 
-        for (size_t i = 0; i < plan->now->n_devices; i++) {
-                if (array_grow(&record->names, record->n_names, sizeof(*record->names)) < 0)
+        for (size_t i = 0; i < plan->now->n_devices; i++)
+                if (take_instance(&record->instances, plan->now->devices[i]->instance) < 0)
                         return -ENOMEM;
-                memcpy(record->names[record->n_names++], plan->now->devices[i]->name,
-                       DAX_NAME_MAX + 1);
-        }
 
         for (size_t i = 0; i < plan->n_devices; i++) {
                 const PlanDevice *device = &plan->devices[i];
-                const DaxDevice *now = dax_region_find(plan->now, device->name);
+                const DaxDevice *now;
                 RecordDevice *entry;
 
                 if (device->action == PLAN_KEEP)
@@ -75,6 +92,7 @@ int record_take_plan(Record *record, const Plan *plan) {
                 /* instance 0 may be emptied and made anew: one device to whoever goes back */
                 entry = record_find(record, device->name);
                 if (!entry) {
+                        now = dax_region_find(plan->now, device->name);
                         if (ARRAY_APPEND(record->devices, record->n_devices, (RecordDevice){}) < 0)
                                 return -ENOMEM;
                         entry = &record->devices[record->n_devices - 1];
@@ -113,7 +131,7 @@ size_t record_entry(const Record *record, const Plan *plan, size_t index) {
 
 /* --- writing ------------------------------------------------------------------------------------ */
 
-static int add_ranges(json_object *object, const DaxRanges *ranges) {
+static int add_ranges(json_object *object, const char *key, const DaxRanges *ranges) {
         json_object *array = json_object_new_array();
 
         if (!array)
@@ -129,7 +147,7 @@ static int add_ranges(json_object *object, const DaxRanges *ranges) {
                 }
         }
 
-        return json_add(object, "ranges", array);
+        return json_add(object, key, array);
 }
 
 /* Blocks as runs: [first, how many, "state"]. */
@@ -177,7 +195,7 @@ static int add_device(json_object *parent, const char *key, const DaxDevice *dev
             json_add_string(object, "mode", dax_mode_name(device->mode)) < 0 ||
             (device->memmap_on_memory >= 0 &&
              json_add_bool(object, "memmap-on-memory", device->memmap_on_memory) < 0) ||
-            add_ranges(object, &device->ranges) < 0 || add_blocks(object, device) < 0) {
+            add_ranges(object, "ranges", &device->ranges) < 0 || add_blocks(object, device) < 0) {
                 json_object_put(object);
                 return -ENOMEM;
         }
@@ -206,18 +224,6 @@ static int add_devices(json_object *header, const Record *record) {
         return 0;
 }
 
-static int add_names(json_object *header, const Record *record) {
-        json_object *array = json_object_new_array();
-
-        if (!array || json_add(header, "names", array) < 0)
-                return -ENOMEM;
-        for (size_t i = 0; i < record->n_names; i++)
-                if (json_append(array, json_object_new_string(record->names[i])) < 0)
-                        return -ENOMEM;
-
-        return 0;
-}
-
 static int header_new(const Record *record, json_object **ret_header) {
         _cleanup_json_ json_object *header = json_object_new_object();
 
@@ -232,7 +238,8 @@ static int header_new(const Record *record, json_object **ret_header) {
             json_add_string(header, "auto-online", record->auto_online) < 0 ||
             json_add_u64(header, "region-start", record->region_start) < 0 ||
             json_add_u64(header, "region-size", record->region_size) < 0 ||
-            add_names(header, record) < 0 || add_devices(header, record) < 0)
+            add_ranges(header, "instances", &record->instances) < 0 ||
+            add_devices(header, record) < 0)
                 return -ENOMEM;
 
         *ret_header = TAKE_PTR(header);
@@ -479,18 +486,6 @@ static int read_entries(const JsonValue *value, void *target) {
         return json_read_array(value, read_entry, target);
 }
 
-static int read_names_element(const JsonValue *value, void *target) {
-        Record *record = target;
-
-        if (array_grow(&record->names, record->n_names, sizeof(*record->names)) < 0)
-                return -ENOMEM;
-        return read_name(value, record->names[record->n_names++]);
-}
-
-static int read_names(const JsonValue *value, void *target) {
-        return json_read_array(value, read_names_element, target);
-}
-
 static int read_direction(const JsonValue *value, void *target) {
         const char *text = json_value_string(value);
 
@@ -521,7 +516,7 @@ static int read_header(const JsonValue *value, Record *record) {
                 { "auto-online", read_auto_online, offsetof(Record, auto_online), true },
                 { "region-start", json_read_u64, offsetof(Record, region_start), true },
                 { "region-size", json_read_u64, offsetof(Record, region_size), true },
-                { "names", read_names, 0, true },
+                { "instances", read_ranges, offsetof(Record, instances), true },
                 { "devices", read_entries, 0, true },
         };
 

@@ -32,8 +32,7 @@ typedef struct Record {
         char auto_online[16];  /* what auto_online_blocks was before; "" when it was not touched */
         uint64_t region_start; /* physical */
         uint64_t region_size;
-        char (*names)[DAX_NAME_MAX + 1]; /* every device of the region when it began */
-        size_t n_names;
+        DaxRanges instances; /* of the region's devices when it began: runs of (first, count) */
         RecordDevice *devices;
         size_t n_devices;
         size_t awaited; /* the device that a CREATE was about to make, or SIZE_MAX */
@@ -48,6 +47,8 @@ DEFINE_CLEANUP(Record *, record_free)
 
 /* Takes the devices that @plan changes into a new record. */
 int record_take_plan(Record *record, const Plan *plan);
+/* Whether there was a device @name in the region when the transaction began. */
+bool record_began_with(const Record *record, const char *name);
 /* Says that entry @index is the device @name: no other is, any more. */
 void record_set_name(Record *record, size_t index, const char *name, uint64_t identity);
 /* The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX: none. */

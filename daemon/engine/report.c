@@ -124,6 +124,8 @@ int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, 
                                    "cannot %s: %s is read-only for daxd-worker; look at the "
                                    "ReadWritePaths of its unit",
                                    what, attribute);
+        case WORKER_STALE: /* the job reads and plans again */
+                break;
         case WORKER_BAD_REQUEST:
                 return failure_set(failure, CONDITION_KERNEL,
                                    "cannot %s: daxd-worker refused the request (%s)", what, value);

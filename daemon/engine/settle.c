@@ -8,14 +8,11 @@
 #include <string.h>
 
 static bool record_knows(const Record *record, const char *name) {
-        for (size_t i = 0; i < record->n_names; i++)
-                if (strcmp(record->names[i], name) == 0)
-                        return true;
         for (size_t i = 0; i < record->n_devices; i++)
                 if (strcmp(record->devices[i].name, name) == 0)
                         return true;
 
-        return false;
+        return record_began_with(record, name);
 }
 
 /*
@@ -122,7 +119,7 @@ static int settle_entries(Record *record, const DaxRegion *now, DaxRegion *wante
                 const DaxDevice *is = entry->name[0] ? dax_region_find(now, entry->name) : NULL;
 
                 if (is && is_own(entry, is))
-                        dax_device_free(dax_region_take(wanted, entry->name));
+                        dax_device_unref(dax_region_take(wanted, entry->name));
         }
 
         for (size_t i = 0; i < record->n_devices; i++) {

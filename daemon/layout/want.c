@@ -103,20 +103,20 @@ static uint64_t entry_unit(const Want *want, const Entry *entry) {
                                                           unit;
 }
 
-static void claim(const Want *want, Entry *entry, DaxDevice *device) {
-        entry->device = device;
+static int claim(const Want *want, Entry *entry, const DaxDevice *device) {
         entry->before = dax_region_find(want->now, device->name);
         assert(entry->before);
+        return dax_region_edit(want->region, device, &entry->device);
 }
 
 /* Devices that are labelled with an entry's name, then those that lie where an entry says. */
-static void want_claim(Want *want) {
+static int want_claim(Want *want) {
         for (size_t i = 0; i < want->layout->n_devices; i++) {
                 Entry *entry = &want->entries[i];
-                DaxDevice *device = dax_region_find_label(want->region, entry->says->name);
+                const DaxDevice *device = dax_region_find_label(want->region, entry->says->name);
 
-                if (device)
-                        claim(want, entry, device);
+                if (device && claim(want, entry, device) < 0)
+                        return -ENOMEM;
         }
 
         for (size_t i = 0; i < want->layout->n_devices; i++) {
@@ -125,13 +125,16 @@ static void want_claim(Want *want) {
                 for (size_t k = 0;
                      !entry->before && entry->says->ranges.count > 0 && k < want->region->n_devices;
                      k++) {
-                        DaxDevice *device = want->region->devices[k];
+                        const DaxDevice *device = want->region->devices[k];
 
                         if (!want_entry_of(want, device) &&
-                            dax_ranges_equal(&device->ranges, &entry->says->ranges))
-                                claim(want, entry, device);
+                            dax_ranges_equal(&device->ranges, &entry->says->ranges) &&
+                            claim(want, entry, device) < 0)
+                                return -ENOMEM;
                 }
         }
+
+        return 0;
 }
 
 /* Whether @entry asks for the whole region. */
@@ -152,12 +155,10 @@ static bool entry_is_whole(const Want *want, const Entry *entry) {
  * The region's first device, when it is as the kernel made it: kept as it is for an entry of the
  * same size, since then nothing has to move; else it makes room for the new ones.
  */
-static int want_reshape(Want *want, DaxDevice *first) {
+static int want_reshape(Want *want, const DaxDevice *first) {
         for (size_t i = 0; i < want->layout->n_devices; i++)
-                if (!want->entries[i].before && entry_is_whole(want, &want->entries[i])) {
-                        claim(want, &want->entries[i], first);
-                        return 0;
-                }
+                if (!want->entries[i].before && entry_is_whole(want, &want->entries[i]))
+                        return claim(want, &want->entries[i], first);
 
         if (!has_new_entries(want))
                 return 0;
@@ -172,7 +173,7 @@ static int want_reshape(Want *want, DaxDevice *first) {
                                    "holds it first (GetHolders tells)",
                                    first->name);
 
-        dax_device_free(dax_region_take(want->region, first->name));
+        dax_device_unref(dax_region_take(want->region, first->name));
         return 0;
 }
 
@@ -187,7 +188,7 @@ static int want_prune(Want *want) {
         int r;
 
         for (size_t i = 0; i < want->region->n_devices; i++) {
-                DaxDevice *device = want->region->devices[i];
+                const DaxDevice *device = want->region->devices[i];
 
                 if (want_entry_of(want, device) || !is_fresh(want->now, device))
                         continue;
@@ -198,12 +199,12 @@ static int want_prune(Want *want) {
         }
 
         for (size_t i = want->region->n_devices; i > 0; i--) {
-                DaxDevice *device = want->region->devices[i - 1];
+                const DaxDevice *device = want->region->devices[i - 1];
                 /* an empty instance 0 is the slot of the first new device */
                 bool slot = device->instance == 0 && device->size == 0 && has_new_entries(want);
 
                 if (!want_entry_of(want, device) && (slot || may_prune(want, device)))
-                        dax_device_free(dax_region_take(want->region, device->name));
+                        dax_device_unref(dax_region_take(want->region, device->name));
         }
 
         return 0;
@@ -670,8 +671,9 @@ int layout_want(const Layout *layout, const LayoutContext *context, DaxRegion **
         if (r < 0)
                 return r;
 
-        want_claim(&want);
-        r = want_prune(&want);
+        r = want_claim(&want);
+        if (r == 0)
+                r = want_prune(&want);
         if (r == 0)
                 r = want_fill(&want);
         for (size_t i = 0; i < ELEMENTS(stages) && r == 0; i++)

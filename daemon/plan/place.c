@@ -172,12 +172,37 @@ static int place_rest(DaxRegion *region, DaxDevice *device, uint64_t block_size,
                            check_device_words(device).text, region->id, text_size(unit).text);
 }
 
-/* The largest unit below @below that a device of @wanted has; 0 when there is none. */
-static uint64_t next_unit(const DaxRegion *wanted, uint64_t block_size, uint64_t below) {
+/* The devices that are to have other ranges than they have. */
+typedef struct Places {
+        DaxDevice **list;
+        size_t count;
+} Places;
+
+static void places_deinit(Places *places) {
+        free(places->list);
+}
+
+static int places_find(DaxRegion *wanted, Places *places) {
+        for (size_t i = 0; i < wanted->n_devices; i++) {
+                const DaxDevice *device = wanted->devices[i];
+                DaxDevice *place;
+
+                if (device->size == dax_ranges_size(&device->ranges))
+                        continue;
+                if (dax_region_edit(wanted, device, &place) < 0 ||
+                    ARRAY_APPEND(places->list, places->count, place) < 0)
+                        return -ENOMEM;
+        }
+
+        return 0;
+}
+
+/* The largest unit below @below that one of them has; 0 when there is none. */
+static uint64_t next_unit(const Places *places, uint64_t block_size, uint64_t below) {
         uint64_t next = 0;
 
-        for (size_t i = 0; i < wanted->n_devices; i++) {
-                uint64_t unit = place_unit(wanted->devices[i], block_size);
+        for (size_t i = 0; i < places->count; i++) {
+                uint64_t unit = place_unit(places->list[i], block_size);
 
                 if (unit < below)
                         next = MAX(next, unit);
@@ -187,32 +212,26 @@ static uint64_t next_unit(const DaxRegion *wanted, uint64_t block_size, uint64_t
 }
 
 int place_devices(DaxRegion *wanted, uint64_t block_size, Failure *failure) {
-        int r;
+        _cleanup_(places_deinit) Places places = {};
+        int r = 0;
 
-        for (size_t i = 0; i < wanted->n_devices; i++)
-                dax_ranges_cut(&wanted->devices[i]->ranges, wanted->devices[i]->size);
+        if (places_find(wanted, &places) < 0)
+                return -ENOMEM;
+        for (size_t i = 0; i < places.count; i++)
+                dax_ranges_cut(&places.list[i]->ranges, places.list[i]->size);
 
         /* those that need the largest boundaries first: what others leave may have none */
-        for (uint64_t unit = next_unit(wanted, block_size, UINT64_MAX); unit > 0;
-             unit = next_unit(wanted, block_size, unit))
-                for (size_t i = 0; i < wanted->n_devices; i++) {
-                        DaxDevice *device = wanted->devices[i];
+        for (uint64_t unit = next_unit(&places, block_size, UINT64_MAX); unit > 0;
+             unit = next_unit(&places, block_size, unit))
+                for (size_t i = 0; r == 0 && i < places.count; i++)
+                        if (places.list[i]->size != DAX_SIZE_REST &&
+                            places.list[i]->size > dax_ranges_size(&places.list[i]->ranges) &&
+                            place_unit(places.list[i], block_size) == unit)
+                                r = place_device(wanted, places.list[i], block_size, failure);
 
-                        if (device->size == DAX_SIZE_REST ||
-                            device->size == dax_ranges_size(&device->ranges) ||
-                            place_unit(device, block_size) != unit)
-                                continue;
-                        r = place_device(wanted, device, block_size, failure);
-                        if (r != 0)
-                                return r;
-                }
+        for (size_t i = 0; r == 0 && i < places.count; i++)
+                if (places.list[i]->size == DAX_SIZE_REST)
+                        r = place_rest(wanted, places.list[i], block_size, failure);
 
-        for (size_t i = 0; i < wanted->n_devices; i++)
-                if (wanted->devices[i]->size == DAX_SIZE_REST) {
-                        r = place_rest(wanted, wanted->devices[i], block_size, failure);
-                        if (r != 0)
-                                return r;
-                }
-
-        return 0;
+        return r;
 }

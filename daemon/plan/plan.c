@@ -28,8 +28,15 @@ typedef struct Planner {
         Plan *plan;
         const PlanOptions *options;
         DaxRegion *play;    /* what the kernel has after the steps so far */
-        DaxDevice **played; /* one for each plan device, in play; NULL where there is none */
+        DaxDevice **played; /* for each plan device that changes the one in play, or NULL */
+        size_t *changed;    /* the plan devices that do not stay as they are */
+        size_t n_changed;
 } Planner;
+
+/* With @i as the index of each plan device that changes. */
+#define FOR_EACH_CHANGED(planner, i)                                                               \
+        for (size_t c_ = 0, i; c_ < (planner)->n_changed && (i = (planner)->changed[c_], true);    \
+             c_++)
 
 static const char *const op_names[_PLAN_OP_MAX] = {
         [PLAN_RETRACT] = "retract-name",
@@ -74,17 +81,31 @@ Plan *plan_free(Plan *plan) {
         return NULL;
 }
 
-void plan_set_name(Plan *plan, size_t device, const char *name) {
+/* The device as it shall be, to be changed. */
+static int plan_edit_after(Plan *plan, PlanDevice *device, DaxDevice **ret_after) {
+        int r = dax_region_edit(plan->wanted, device->after, ret_after);
+
+        if (r >= 0)
+                device->after = *ret_after;
+        return r;
+}
+
+int plan_set_name(Plan *plan, size_t device, const char *name) {
         PlanDevice *d = &plan->devices[device];
+        DaxDevice *after;
 
         snprintf(d->name, sizeof(d->name), "%s", name);
-        if (d->after)
-                dax_region_rename(plan->wanted, d->after, name);
+        if (!d->after)
+                return 0;
+        if (plan_edit_after(plan, d, &after) < 0)
+                return -ENOMEM;
+        dax_region_rename(plan->wanted, after, name);
+        return 0;
 }
 
 /* --- pairing ------------------------------------------------------------------------------------ */
 
-static int plan_add_device(Plan *plan, const DaxDevice *before, DaxDevice *after,
+static int plan_add_device(Plan *plan, const DaxDevice *before, const DaxDevice *after,
                            PlanAction action) {
         PlanDevice device = { .action = action, .before = before, .after = after };
         const char *name = before ? before->name : after->name;
@@ -93,52 +114,53 @@ static int plan_add_device(Plan *plan, const DaxDevice *before, DaxDevice *after
         return ARRAY_APPEND(plan->devices, plan->n_devices, device);
 }
 
-static bool wanted_has(const Plan *plan, const char *name) {
-        const DaxDevice *device = dax_region_find(plan->wanted, name);
-
-        return device && name[0] != '\0';
-}
-
 /* The first device of a region, when nobody wants memory in it: the kernel never deletes it. */
 static const DaxDevice *spare_first(const Plan *plan) {
-        for (size_t i = 0; i < plan->now->n_devices; i++) {
-                const DaxDevice *device = plan->now->devices[i];
-                const DaxDevice *wanted = dax_region_find(plan->wanted, device->name);
+        const DaxDevice *first = plan->now->n_devices > 0 ? plan->now->devices[0] : NULL;
+        const DaxDevice *wanted = first ? dax_region_find(plan->wanted, first->name) : NULL;
 
-                if (device->instance == 0 && !device->tainted && (!wanted || wanted->size == 0))
-                        return device;
-        }
-
-        return NULL;
+        return first && first->instance == 0 && !first->tainted && (!wanted || wanted->size == 0) ?
+                       first :
+                       NULL;
 }
 
 /* A wanted device whose name is not there any more is a new one. */
-static void forget_lost_names(Plan *plan) {
+static int forget_lost_names(Plan *plan) {
+        DaxCursor now = { .region = plan->now };
         size_t i = 0;
 
         for (size_t n = plan->wanted->n_devices; n > 0; n--) {
-                DaxDevice *device = plan->wanted->devices[i];
+                const DaxDevice *device = plan->wanted->devices[i];
+                DaxDevice *lost;
 
-                if (device->name[0] == '\0' || dax_region_find(plan->now, device->name))
+                if (device->name[0] == '\0' || dax_cursor_find(&now, device->instance)) {
                         i++;
-                else if (device->size > 0)
-                        dax_region_rename(plan->wanted, device, ""); /* behind all others */
-                else
-                        dax_device_free(dax_region_take(plan->wanted, device->name));
+                } else if (device->size == 0) {
+                        dax_device_unref(dax_region_take(plan->wanted, device->name));
+                } else {
+                        if (dax_region_edit(plan->wanted, device, &lost) < 0)
+                                return -ENOMEM;
+                        dax_region_rename(plan->wanted, lost, ""); /* behind all others */
+                }
         }
+
+        return 0;
 }
 
 /* The first of the new devices goes into @first, the region's spare one, if there is one. */
 static int pair_first(Plan *plan, const DaxDevice *first) {
-        DaxDevice *device = NULL;
+        const DaxDevice *found = NULL;
+        DaxDevice *device;
 
-        for (size_t i = 0; first && !device && i < plan->wanted->n_devices; i++)
+        for (size_t i = 0; first && !found && i < plan->wanted->n_devices; i++)
                 if (plan->wanted->devices[i]->name[0] == '\0' && plan->wanted->devices[i]->size > 0)
-                        device = plan->wanted->devices[i];
-        if (!device)
+                        found = plan->wanted->devices[i];
+        if (!found)
                 return 0;
+        if (dax_region_edit(plan->wanted, found, &device) < 0)
+                return -ENOMEM;
 
-        dax_device_free(dax_region_take(plan->wanted, first->name));
+        dax_device_unref(dax_region_take(plan->wanted, first->name));
         dax_region_rename(plan->wanted, device, first->name);
         /* when it has memory, it is emptied first: two entries of the plan, one name */
         if (first->size > 0 && plan_add_device(plan, first, NULL, PLAN_REMOVE) < 0)
@@ -146,11 +168,13 @@ static int pair_first(Plan *plan, const DaxDevice *first) {
         return plan_add_device(plan, NULL, device, PLAN_NEW);
 }
 
-static int pair_wanted(Plan *plan, DaxDevice *after) {
+static int pair_wanted(Plan *plan, DaxCursor *now, const DaxDevice *after) {
         const DaxDevice *before = NULL;
 
         if (after->name[0] != '\0')
-                before = dax_region_find(plan->now, after->name);
+                before = dax_cursor_find(now, after->instance);
+        if (before == after && before) /* shared: nothing of it has been changed */
+                return plan_add_device(plan, before, after, PLAN_KEEP);
         if (before && after->size == 0)
                 return plan_add_device(plan, before, after,
                                        before->size > 0 ? PLAN_REMOVE : PLAN_KEEP);
@@ -163,25 +187,28 @@ static int pair_wanted(Plan *plan, DaxDevice *after) {
 static int plan_pair(Plan *plan) {
         const DaxDevice *first = spare_first(plan);
         /* where it is wanted empty, what comes back gets a name of its own again if it can */
-        bool placeholder = first && wanted_has(plan, first->name);
+        bool placeholder = first && dax_region_find(plan->wanted, first->name);
+        DaxCursor now = { .region = plan->now }, wanted = { .region = plan->wanted };
         const DaxDevice *paired;
 
         if (placeholder && pair_first(plan, first) < 0)
                 return -ENOMEM;
-        forget_lost_names(plan);
+        if (forget_lost_names(plan) < 0)
+                return -ENOMEM;
         if (!placeholder && pair_first(plan, first) < 0)
                 return -ENOMEM;
 
         paired = plan->n_devices > 0 ? plan->devices[plan->n_devices - 1].after : NULL;
         for (size_t i = 0; i < plan->wanted->n_devices; i++)
                 if (plan->wanted->devices[i] != paired &&
-                    pair_wanted(plan, plan->wanted->devices[i]) < 0)
+                    pair_wanted(plan, &now, plan->wanted->devices[i]) < 0)
                         return -ENOMEM;
 
         for (size_t i = 0; i < plan->now->n_devices; i++) {
-                DaxDevice *device = plan->now->devices[i];
+                const DaxDevice *device = plan->now->devices[i];
 
-                if (wanted_has(plan, device->name) || (device->instance == 0 && device->size == 0))
+                if (dax_cursor_find(&wanted, device->instance) ||
+                    (device->instance == 0 && device->size == 0))
                         continue;
                 if (plan_add_device(plan, device, NULL, PLAN_REMOVE) < 0)
                         return -ENOMEM;
@@ -217,10 +244,12 @@ static DaxBlockState first_block_state(const DaxDevice *device, DaxBlockState ot
 }
 
 /* Fills in what was left unsaid, and empties what shall be empty. */
-static void complete_unsaid(const Plan *plan, PlanDevice *device) {
+static int complete_unsaid(Plan *plan, PlanDevice *device) {
         const DaxDevice *before = device->before;
-        DaxDevice *after = device->after;
+        DaxDevice *after;
 
+        if (plan_edit_after(plan, device, &after) < 0)
+                return -ENOMEM;
         if (check_memmap_is_offered(plan->now)) {
                 if (after->memmap_on_memory < 0)
                         after->memmap_on_memory = before ? before->memmap_on_memory : 0;
@@ -229,7 +258,7 @@ static void complete_unsaid(const Plan *plan, PlanDevice *device) {
         }
 
         if (after->size > 0)
-                return;
+                return 0;
         dax_ranges_deinit(&after->ranges);
         after->mode = DAX_MODE_NONE;
         after->access = (DaxAccess){};
@@ -239,17 +268,22 @@ static void complete_unsaid(const Plan *plan, PlanDevice *device) {
         /* an empty one that only differs in what it would be made with is set back, too */
         if (before && (dax_device_difference(before, after) & DIFFERS_IN_BUILD))
                 device->action = PLAN_REMOVE;
+        return 0;
 }
 
 /* Lists the memory blocks that @after shall have, from its ranges and from what is said of them. */
-static int complete_blocks(const Plan *plan, const PlanOptions *options, const DaxDevice *before,
-                           DaxDevice *after) {
+static int complete_blocks(Plan *plan, const PlanOptions *options, PlanDevice *device) {
+        const DaxDevice *before = device->before;
         const DaxDevice *was = before && before->mode == DAX_MODE_SYSTEM_RAM ? before : NULL;
-        bool rebuilt = !was || (dax_device_difference(was, after) & DIFFERS_IN_BUILD);
         _cleanup_free_ DaxBlock *blocks = NULL;
         DaxBlockState fresh;
+        DaxDevice *after;
         size_t n_blocks = 0;
+        bool rebuilt;
 
+        if (plan_edit_after(plan, device, &after) < 0)
+                return -ENOMEM;
+        rebuilt = !was || (dax_device_difference(was, after) & DIFFERS_IN_BUILD);
         if (after->mode != DAX_MODE_SYSTEM_RAM) {
                 free(TAKE_PTR(after->blocks));
                 after->n_blocks = 0;
@@ -295,8 +329,10 @@ static int plan_complete(Plan *plan, const PlanOptions *options, Failure *failur
         for (size_t i = 0; i < plan->n_devices; i++) {
                 PlanDevice *device = &plan->devices[i];
 
-                if (device->after)
-                        complete_unsaid(plan, device);
+                if (device->before && device->before == device->after)
+                        continue;
+                if (device->after && complete_unsaid(plan, device) < 0)
+                        return -ENOMEM;
                 if (device_stays(device)) {
                         device->action = PLAN_KEEP;
                         continue;
@@ -318,7 +354,7 @@ static int plan_complete(Plan *plan, const PlanOptions *options, Failure *failur
 
                 if (device->action == PLAN_KEEP || !device->after || device->after->size == 0)
                         continue;
-                if (complete_blocks(plan, options, device->before, device->after) < 0)
+                if (complete_blocks(plan, options, device) < 0)
                         return -ENOMEM;
                 r = check_placed(plan->wanted, device->before, device->after, options->block_size,
                                  failure);
@@ -399,11 +435,11 @@ static bool device_is_renamed(const PlanDevice *device) {
 }
 
 static int add_retracts(Planner *planner) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
-                if (device->before && check_device_is_named(device->before) &&
-                    device_is_renamed(device) &&
+                if (device->before && device_is_renamed(device) &&
+                    check_device_is_named(device->before) &&
                     planner_add(planner,
                                 (PlanStep){ .op = PLAN_RETRACT, .device = i, .disruptive = true }) <
                             0)
@@ -458,16 +494,16 @@ static int add_block_runs(Planner *planner, size_t i, PlanOp op, DaxBlockState t
 }
 
 static int add_offlines(Planner *planner) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++)
-                if (planner->plan->devices[i].action != PLAN_KEEP && planner->played[i] &&
-                    add_block_runs(planner, i, PLAN_OFFLINE, DAX_BLOCK_OFFLINE) < 0)
-                        return -ENOMEM;
+        FOR_EACH_CHANGED(planner, i)
+        if (planner->plan->devices[i].action != PLAN_KEEP && planner->played[i] &&
+            add_block_runs(planner, i, PLAN_OFFLINE, DAX_BLOCK_OFFLINE) < 0)
+                return -ENOMEM;
 
         return 0;
 }
 
 static int add_unbinds(Planner *planner, DaxMode mode) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
                 DaxDevice *played = planner->played[i];
 
@@ -487,18 +523,24 @@ static int add_unbinds(Planner *planner, DaxMode mode) {
         return 0;
 }
 
+/* Takes @ranges, which `size` gives. */
+static int add_size_of(Planner *planner, size_t i, DaxRanges *ranges) {
+        DaxDevice *played = planner->played[i];
+
+        dax_ranges_deinit(&played->ranges);
+        played->ranges = *ranges;
+        *ranges = (DaxRanges){};
+        played->size = dax_ranges_size(&played->ranges);
+        return planner_add(planner,
+                           (PlanStep){ .op = PLAN_SIZE, .device = i, .value = played->size });
+}
+
 static int add_size(Planner *planner, size_t i, uint64_t size) {
         DaxRanges ranges;
         int r;
 
         r = dax_region_first_fit(planner->play, planner->played[i], size, &ranges);
-        if (r < 0)
-                return r;
-
-        dax_ranges_deinit(&planner->played[i]->ranges);
-        planner->played[i]->ranges = ranges;
-        planner->played[i]->size = size;
-        return planner_add(planner, (PlanStep){ .op = PLAN_SIZE, .device = i, .value = size });
+        return r < 0 ? r : add_size_of(planner, i, &ranges);
 }
 
 static int add_align(Planner *planner, size_t i, uint64_t align) {
@@ -533,7 +575,7 @@ static uint64_t common_head(const DaxRanges *from, const DaxRanges *to) {
 }
 
 static int add_frees(Planner *planner) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
                 DaxDevice *played = planner->played[i];
                 uint64_t keep = 0;
@@ -558,14 +600,14 @@ static int add_frees(Planner *planner) {
                         return -ENOMEM;
         }
 
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
                 if (device->action != PLAN_REMOVE || device->after || device->before->instance == 0)
                         continue;
                 if (planner_add(planner, (PlanStep){ .op = PLAN_DESTROY, .device = i }) < 0)
                         return -ENOMEM;
-                dax_device_free(dax_region_take(planner->play, device->before->name));
+                dax_device_unref(dax_region_take(planner->play, device->before->name));
                 planner->played[i] = NULL;
         }
 
@@ -574,13 +616,18 @@ static int add_frees(Planner *planner) {
 
 /* The device that a CREATE makes: the kernel hands out the lowest free instance. */
 static int play_create(Planner *planner, size_t i) {
+        size_t instance = 0, end = planner->play->n_devices;
         DaxDevice *device;
-        uint32_t instance = 0;
         int r;
 
-        for (size_t k = 0; k < planner->play->n_devices; k++) /* sorted by instance */
-                if (planner->play->devices[k]->instance == instance)
-                        instance++;
+        while (instance < end) { /* sorted by instance: up to the first gap each is its own index */
+                size_t middle = instance + (end - instance) / 2;
+
+                if (planner->play->devices[middle]->instance == middle)
+                        instance = middle + 1;
+                else
+                        end = middle;
+        }
 
         r = dax_device_new(&device);
         if (r < 0)
@@ -588,19 +635,17 @@ static int play_create(Planner *planner, size_t i) {
         device->instance = instance;
         device->align = planner->play->align;
         device->memmap_on_memory = check_memmap_is_offered(planner->play) ? 0 : -1;
-        snprintf(device->name, sizeof(device->name), "dax%u.%u", planner->play->id, instance);
+        snprintf(device->name, sizeof(device->name), "dax%u.%zu", planner->play->id, instance);
         planner->played[i] = device;
         return dax_region_add(planner->play, device);
 }
 
-/*
- * The most ranges of @target that one `size` can give, counting from its start; 0: none.
- */
-static int size_reaches(Planner *planner, size_t i, const DaxRanges *target, size_t *ret_count) {
+/* The most ranges of @target that one `size` can give, counting from its start, or none. */
+static int size_reaches(Planner *planner, size_t i, const DaxRanges *target, DaxRanges *ret_reach) {
         const DaxDevice *played = planner->played[i];
         uint64_t size = dax_ranges_size(target);
 
-        *ret_count = 0;
+        *ret_reach = (DaxRanges){};
         for (size_t count = target->count; count > 0 && size > played->size; count--) {
                 DaxRanges head = { target->list, count };
                 _cleanup_ranges_ DaxRanges fit = {};
@@ -610,7 +655,8 @@ static int size_reaches(Planner *planner, size_t i, const DaxRanges *target, siz
                 if (r < 0 && r != -ENOSPC)
                         return r;
                 if (r >= 0 && dax_ranges_equal(&fit, &head)) {
-                        *ret_count = count;
+                        *ret_reach = fit;
+                        fit = (DaxRanges){};
                         return 0;
                 }
                 size -= target->list[count - 1].size;
@@ -632,17 +678,16 @@ static int add_growth(Planner *planner, size_t i) {
         DaxDevice *played = planner->played[i];
 
         while (!dax_ranges_equal(&played->ranges, target)) {
-                size_t have = played->ranges.count, reach;
+                _cleanup_ranges_ DaxRanges reach = {};
+                size_t have = played->ranges.count;
                 int r;
 
                 r = size_reaches(planner, i, target, &reach);
                 if (r < 0)
                         return r;
 
-                if (reach > 0) {
-                        DaxRanges head = { target->list, reach };
-
-                        r = add_size(planner, i, dax_ranges_size(&head));
+                if (reach.count > 0) {
+                        r = add_size_of(planner, i, &reach);
                 } else if (have > 0 &&
                            played->ranges.list[have - 1].size < target->list[have - 1].size) {
                         /* first fit would go elsewhere: this range is made anew, as a whole */
@@ -703,7 +748,7 @@ static int add_build(Planner *planner, size_t i) {
 }
 
 static int add_builds(Planner *planner, PlanAction action, bool bound) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
                 int r;
 
@@ -726,11 +771,13 @@ static bool owner_is_another(const DaxDevice *device, const char *owner) {
         return owner[0] == '\0' && dax_access_is_open(&device->access);
 }
 
-static int dirty_add(DaxRanges *dirty, DaxRange range, DaxRange within) {
+/* What of @range lies in @within is dirty for @device when it was @owner's. */
+static int dirty_add(DaxRanges *dirty, DaxRange range, DaxRange within, const DaxDevice *device,
+                     const char *owner) {
         uint64_t start = MAX(range.offset, within.offset);
         uint64_t end = MIN(dax_range_end(range), dax_range_end(within));
 
-        if (start >= end)
+        if (start >= end || !owner_is_another(device, owner))
                 return 0;
         return dax_ranges_append(dirty, (DaxRange){ start, end - start });
 }
@@ -742,17 +789,16 @@ static int dirty_of_range(const Plan *plan, const PlanDevice *device, DaxRange r
         const DaxRegion *now = plan->now;
 
         for (size_t i = 0; i < now->n_owned; i++)
-                if (owner_is_another(after, now->owned[i].owner) &&
-                    dirty_add(dirty, now->owned[i].range, range) < 0)
+                if (dirty_add(dirty, now->owned[i].range, range, after, now->owned[i].owner) < 0)
                         return -ENOMEM;
 
         for (size_t i = 0; i < now->n_devices; i++) {
                 const DaxDevice *other = now->devices[i];
                 bool same = other == device->before && other->mode != DAX_MODE_SYSTEM_RAM;
 
-                for (size_t k = 0; k < other->ranges.count; k++)
-                        if (!same && owner_is_another(after, dax_device_owner(other)) &&
-                            dirty_add(dirty, other->ranges.list[k], range) < 0)
+                for (size_t k = 0; !same && k < other->ranges.count; k++)
+                        if (dirty_add(dirty, other->ranges.list[k], range, after,
+                                      dax_device_owner(other)) < 0)
                                 return -ENOMEM;
         }
 
@@ -813,7 +859,7 @@ static int add_wipe(Planner *planner, size_t i) {
 }
 
 static int add_wipes(Planner *planner) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
                 if (device->action == PLAN_KEEP || !device->after || device->after->size == 0 ||
@@ -827,7 +873,7 @@ static int add_wipes(Planner *planner) {
 }
 
 static int add_onlines(Planner *planner, DaxBlockState to) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
                 if (device->action == PLAN_KEEP || !device->after || !planner->played[i])
@@ -840,7 +886,7 @@ static int add_onlines(Planner *planner, DaxBlockState to) {
 }
 
 static int add_publishes(Planner *planner) {
-        for (size_t i = 0; i < planner->plan->n_devices; i++) {
+        FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
                 if (device->action == PLAN_KEEP || !device->after || device->after->size == 0 ||
@@ -861,9 +907,20 @@ static int planner_start(Planner *planner) {
         planner->played = calloc(plan->n_devices + 1, sizeof(DaxDevice *));
         if (!planner->played)
                 return -ENOMEM;
-        for (size_t i = 0; i < plan->n_devices; i++)
-                if (plan->devices[i].name[0] != '\0')
-                        planner->played[i] = dax_region_find(planner->play, plan->devices[i].name);
+        for (size_t i = 0; i < plan->n_devices; i++) {
+                const PlanDevice *device = &plan->devices[i];
+                const DaxDevice *played = NULL;
+
+                if (device->action == PLAN_KEEP)
+                        continue;
+                if (ARRAY_APPEND(planner->changed, planner->n_changed, i) < 0)
+                        return -ENOMEM;
+                if (device->name[0] != '\0')
+                        played = dax_region_find(planner->play, device->name);
+                if (played && dax_region_edit(planner->play, played, &planner->played[i]) < 0)
+                        return -ENOMEM;
+        }
+
         return 0;
 }
 
@@ -998,10 +1055,12 @@ int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *o
         r = planner_run(&planner);
         dax_region_free(planner.play);
         free(planner.played);
+        free(planner.changed);
         if (r < 0)
                 return r;
 
-        plan_digest(plan);
+        if (options->digest)
+                plan_digest(plan);
         *ret_plan = TAKE_PTR(plan);
         return 0;
 }

@@ -60,7 +60,7 @@ typedef struct PlanDevice {
         /* In the kernel: known from the start, or when its CREATE has run (plan_set_name()). */
         char name[DAX_NAME_MAX + 1];
         const DaxDevice *before; /* in Plan.now; NULL when there is none, or it was empty */
-        DaxDevice *after;        /* in Plan.wanted, complete; NULL when it goes */
+        const DaxDevice *after;  /* in Plan.wanted, complete; NULL when it goes */
 } PlanDevice;
 
 typedef struct Plan {
@@ -71,13 +71,14 @@ typedef struct Plan {
         size_t n_devices;
         PlanStep *steps;
         size_t n_steps;
-        char digest[17]; /* of now and steps: equal exactly when the plan is the same */
+        char digest[17]; /* of now and steps: equal exactly when the plan is; "" if not asked for */
 } Plan;
 
 typedef struct PlanOptions {
         uint64_t block_size;
         bool force;         /* offline online memory where the change needs it */
         bool reshape_first; /* the same for instance 0 alone: a fresh region's first device */
+        bool digest;        /* somebody will see it */
 } PlanOptions;
 
 /*
@@ -88,8 +89,8 @@ int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *o
              Plan **ret_plan, Failure *failure);
 Plan *plan_free(Plan *plan);
 DEFINE_CLEANUP(Plan *, plan_free)
-/* Names the device that a CREATE has made. */
-void plan_set_name(Plan *plan, size_t device, const char *name);
+/* Names the device that a CREATE has made. 0 or -ENOMEM. */
+int plan_set_name(Plan *plan, size_t device, const char *name);
 #define _cleanup_plan_ _cleanup_(plan_freep)
 
 const char *plan_op_name(PlanOp op);             /* "offline-memory", "set-size", ... */

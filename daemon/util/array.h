@@ -11,6 +11,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* How much room an array of @count elements has. */
+static inline size_t array_room(size_t count) {
+        size_t room = 1;
+
+        while (room < count)
+                room *= 2;
+        return room;
+}
+
 /* Makes room in *@array for one more than @count elements of @size bytes. Returns 0 or -ENOMEM. */
 static inline int array_grow(void *array, size_t count, size_t size) {
         void **where = array, *bigger;

@@ -213,6 +213,8 @@ static int bind_device(Step *step, const char *driver) {
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = bind_plainly(step, driver);
+        if (written >= 0)
+                roster_event(&step->worker->roster);
         if (written == -ENOENT)
                 return result_set(step->done, WORKER_KERNEL, ENODEV,
                                   dax_mode_module(step->what->mode), "drivers/%s", driver);
@@ -302,6 +304,8 @@ static int unbind_device(Step *step, const char *driver) {
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = driver_write(driver, "unbind", step->device.name);
+        if (written >= 0)
+                roster_event(&step->worker->roster);
         r = kernel_device_driver(&step->device, now, sizeof(now));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);

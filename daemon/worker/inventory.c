@@ -85,14 +85,9 @@ static int find_devices(KernelNames *ret_names) {
         if (r == -ENOMEM)
                 return r;
         for (rest = text; rest && (line = strsep(&rest, "\n"));) {
-                uint32_t region, instance;
-
-                if (text_parse_device_name(line, &region, &instance) < 0 ||
-                    strlen(line) > DAX_NAME_MAX)
-                        continue;
                 r = kernel_names_add(&names, line, 0);
-                if (r < 0)
-                        return r;
+                if (r == -ENOMEM)
+                        return r; /* anything else is no device */
         }
 
         kernel_names_sort(&names);
@@ -183,23 +178,26 @@ static int read_region(Worker *worker, const WorkerRequest *request, const Kerne
         return 0;
 }
 
+/* Names only where they are not as they are known at the other end, or are to be by the steps. */
 static int send_region(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
+        const KernelNames *names = &worker->roster.names;
         _cleanup_region_ DaxRegion *region = NULL;
-        _cleanup_kernel_names_ KernelNames names = {};
+        uint64_t outline;
         int r;
 
-        r = kernel_region_names(&worker->region, &names);
+        r = roster_update(&worker->roster, &worker->region, worker->event_fd);
         if (attribute_is_gone(r))
                 return result_set(done, WORKER_GONE, r, NULL, "regions/%u", worker->region.id);
         if (r < 0)
                 return r;
-        r = read_region(worker, request, &names, done, &region);
+        r = read_region(worker, request, names, done, &region);
         if (r != 0)
                 return r;
 
-        r = worker_send_region(&worker->sender, region);
-        if (r >= 0)
-                r = worker_send_names(&worker->sender, names.list, names.count);
+        outline = worker_outline(worker);
+        r = worker_send_region(&worker->sender, region, outline);
+        if (r >= 0 && request->op != WORKER_STEPS && request->outline != outline)
+                r = worker_send_names(&worker->sender, names->list, names->count);
         for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
                 r = worker_send_device(&worker->sender, region->devices[i]);
         return r;
@@ -249,14 +247,9 @@ int inventory_machine(Worker *worker, const WorkerRequest *request, WorkerDone *
                 return r == -ENOMEM ? r : result_kernel(done, r, NULL, "devices");
 
         for (size_t i = 0; i < names.count; i++) {
-                uint32_t id = 0, instance, last = 0;
-
-                (void)text_parse_device_name(names.list[i].name, &id, &instance);
-                if (i > 0)
-                        (void)text_parse_device_name(names.list[i - 1].name, &last, &instance);
-                if (i > 0 && id == last)
+                if (i > 0 && names.list[i].region == names.list[i - 1].region)
                         continue;
-                r = inventory_one(worker, request, id, done);
+                r = inventory_one(worker, request, names.list[i].region, done);
                 if (r < 0)
                         return r;
                 if (r > 0 && first.problem == WORKER_OK)

@@ -35,22 +35,34 @@ static int folder_identity(int dir, const char *path, uint64_t *ret_identity) {
 
 static int compare_names(const void *a, const void *b) {
         const DaxName *x = a, *y = b;
-        uint32_t region_a = 0, region_b = 0, instance_a = 0, instance_b = 0;
 
-        (void)text_parse_device_name(x->name, &region_a, &instance_a);
-        (void)text_parse_device_name(y->name, &region_b, &instance_b);
-        if (region_a != region_b)
-                return region_a < region_b ? -1 : 1;
-        return (instance_a > instance_b) - (instance_a < instance_b);
+        if (x->region != y->region)
+                return x->region < y->region ? -1 : 1;
+        return (x->instance > y->instance) - (x->instance < y->instance);
 }
 
-int kernel_names_add(KernelNames *names, const char *name, uint64_t identity) {
-        DaxName entry = { .identity = identity };
+static int name_set(const char *name, DaxName *ret_name) {
+        DaxName entry = {};
 
         if (strlen(name) > DAX_NAME_MAX)
                 return -ENAMETOOLONG;
+        if (text_parse_device_name(name, &entry.region, &entry.instance) < 0)
+                return -EINVAL;
 
         strcpy(entry.name, name);
+        *ret_name = entry;
+        return 0;
+}
+
+int kernel_names_add(KernelNames *names, const char *name, uint64_t identity) {
+        DaxName entry;
+        int r;
+
+        r = name_set(name, &entry);
+        if (r < 0)
+                return r;
+
+        entry.identity = identity;
         return ARRAY_APPEND(names->list, names->count, entry);
 }
 
@@ -60,18 +72,44 @@ void kernel_names_sort(KernelNames *names) {
         if (names->count > 0)
                 qsort(names->list, names->count, sizeof(names->list[0]), compare_names);
         for (size_t i = 0; i < names->count; i++)
-                if (n == 0 || strcmp(names->list[n - 1].name, names->list[i].name) != 0)
+                if (n == 0 || compare_names(&names->list[n - 1], &names->list[i]) != 0)
                         names->list[n++] = names->list[i];
         names->count = n;
 }
 
-bool kernel_names_have(const KernelNames *names, const char *name) {
-        DaxName wanted = {};
+int kernel_names_insert(KernelNames *names, const char *name, uint64_t identity) {
+        size_t at = names->count;
+        DaxName entry;
+        int r;
 
-        if (names->count == 0 || strlen(name) > DAX_NAME_MAX)
-                return false;
-        strcpy(wanted.name, name);
+        r = kernel_names_add(names, name, identity);
+        if (r < 0)
+                return r;
+
+        entry = names->list[at];
+        for (; at > 0 && compare_names(&names->list[at - 1], &entry) > 0; at--)
+                names->list[at] = names->list[at - 1];
+        names->list[at] = entry;
+        return 0;
+}
+
+static DaxName *find_name(const KernelNames *names, const char *name) {
+        DaxName wanted;
+
+        if (names->count == 0 || name_set(name, &wanted) < 0)
+                return NULL;
         return bsearch(&wanted, names->list, names->count, sizeof(wanted), compare_names);
+}
+
+bool kernel_names_have(const KernelNames *names, const char *name) {
+        return find_name(names, name);
+}
+
+void kernel_names_remove(KernelNames *names, const char *name) {
+        DaxName *found = find_name(names, name);
+
+        if (found)
+                ARRAY_REMOVE(names->list, names->count, (size_t)(found - names->list));
 }
 
 void kernel_names_deinit(KernelNames *names) {
@@ -85,15 +123,14 @@ static int read_names(DIR *listing, int64_t only_region, KernelNames *ret_names)
         struct dirent *entry;
 
         while (errno = 0, (entry = readdir(listing))) {
-                uint32_t region, instance;
-                int r;
+                DaxName name;
 
-                if (text_parse_device_name(entry->d_name, &region, &instance) < 0 ||
-                    (only_region >= 0 && region != only_region))
+                if (name_set(entry->d_name, &name) < 0 ||
+                    (only_region >= 0 && name.region != only_region))
                         continue;
-                r = kernel_names_add(&names, entry->d_name, entry->d_ino);
-                if (r < 0)
-                        return r;
+                name.identity = entry->d_ino;
+                if (ARRAY_APPEND(names.list, names.count, name) < 0)
+                        return -ENOMEM;
         }
         if (errno != 0)
                 return -errno;

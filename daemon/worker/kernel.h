@@ -86,7 +86,11 @@ int kernel_device_child(const KernelDevice *device, const char *path, uint64_t *
 /* Every device of the bus; every device that @driver holds. */
 int kernel_names(KernelNames *ret_names);
 int kernel_driver_names(const char *driver, KernelNames *ret_names);
+/* -EINVAL when @name is no device's. */
 int kernel_names_add(KernelNames *names, const char *name, uint64_t identity);
+/* The same, and take one out, where the names are sorted already. */
+int kernel_names_insert(KernelNames *names, const char *name, uint64_t identity);
+void kernel_names_remove(KernelNames *names, const char *name);
 void kernel_names_sort(KernelNames *names); /* and takes out doubles */
 bool kernel_names_have(const KernelNames *names, const char *name);
 void kernel_names_deinit(KernelNames *names);

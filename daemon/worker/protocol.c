@@ -39,6 +39,7 @@ typedef struct RegionBody {
         uint64_t align;
         uint64_t aligns;
         uint64_t available_size;
+        uint64_t outline;
         int32_t target_node;
         int32_t numa_node;
         uint32_t is_static;
@@ -198,7 +199,7 @@ int worker_send_machine(WorkerSender *sender, const DaxMachine *machine) {
         return send_body(sender, WORKER_MESSAGE_MACHINE, &body);
 }
 
-int worker_send_region(WorkerSender *sender, const DaxRegion *region) {
+int worker_send_region(WorkerSender *sender, const DaxRegion *region, uint64_t outline) {
         RegionBody body = {
                 .id = region->id,
                 .kind = region->kind,
@@ -207,6 +208,7 @@ int worker_send_region(WorkerSender *sender, const DaxRegion *region) {
                 .align = region->align,
                 .aligns = region->aligns,
                 .available_size = region->available_size,
+                .outline = outline,
                 .target_node = region->target_node,
                 .numa_node = region->numa_node,
                 .is_static = region->is_static,
@@ -312,7 +314,7 @@ int worker_send_done(WorkerSender *sender, const WorkerDone *done) {
 /* --- the worker receives ---------------------------------------------------------------------- */
 
 static bool request_is_sane(const WorkerRequest *request) {
-        uint32_t flags = WORKER_ALL_DEVICES | WORKER_FORCE;
+        uint32_t flags = WORKER_ALL_DEVICES | WORKER_FORCE | WORKER_THEN_REGION;
 
         if (request->op >= _WORKER_OP_MAX || (request->flags & ~flags) ||
             !TEXT_ENDS(request->device) || !TEXT_ENDS(request->value) ||
@@ -475,13 +477,17 @@ static bool region_body_is_sane(const RegionBody *body) {
                body->target_node >= -1 && body->numa_node >= -1;
 }
 
-static int take_region(WorkerAnswer *answer, const RegionBody *body) {
+/* What of a region can change. */
+static void take_space(DaxRegion *region, const RegionBody *body) {
+        region->available_size = body->available_size;
+        memcpy(region->seed, body->seed, sizeof(body->seed));
+        memcpy(region->youngest, body->youngest, sizeof(body->youngest));
+}
+
+static int take_new_region(WorkerAnswer *answer, const RegionBody *body) {
         _cleanup_region_ DaxRegion *region = NULL;
         DaxRegion *kept;
         int r;
-
-        if (!region_body_is_sane(body) || dax_machine_find_region(&answer->machine, body->id))
-                return -EBADMSG;
 
         r = dax_region_new(&region);
         if (r < 0)
@@ -495,20 +501,34 @@ static int take_region(WorkerAnswer *answer, const RegionBody *body) {
         region->size = body->size;
         region->align = body->align;
         region->aligns = body->aligns;
-        region->available_size = body->available_size;
         region->target_node = body->target_node;
         region->numa_node = body->numa_node;
         region->is_static = body->is_static;
         region->n_cxl_serials = body->n_cxl_serials;
         memcpy(region->cxl_serials, body->cxl_serials, sizeof(body->cxl_serials));
-        memcpy(region->seed, body->seed, sizeof(body->seed));
-        memcpy(region->youngest, body->youngest, sizeof(body->youngest));
+        take_space(region, body);
 
         kept = TAKE_PTR(region);
         r = dax_machine_put_region(&answer->machine, kept);
         if (r < 0)
                 return r;
         answer->region = kept;
+        return 0;
+}
+
+static int take_region(WorkerAnswer *answer, const RegionBody *body) {
+        const DaxRegion *last = answer->region;
+
+        if (!region_body_is_sane(body))
+                return -EBADMSG;
+        answer->outline = body->outline;
+        if (!dax_machine_find_region(&answer->machine, body->id))
+                return take_new_region(answer, body);
+
+        /* the one before once more, as it is by now */
+        if (!last || body->id != last->id || body->start != last->start || body->size != last->size)
+                return -EBADMSG;
+        take_space(answer->region, body);
         return 0;
 }
 
@@ -537,7 +557,8 @@ static int take_names(WorkerAnswer *answer, const DaxName *list, size_t n) {
 
                 if (!answer->region || !TEXT_ENDS(list[i].name) ||
                     text_parse_device_name(list[i].name, &region, &instance) < 0 ||
-                    region != answer->region->id)
+                    region != answer->region->id || region != list[i].region ||
+                    instance != list[i].instance)
                         return -EBADMSG;
                 if (ARRAY_APPEND(answer->names, answer->n_names, list[i]) < 0)
                         return -ENOMEM;
@@ -572,7 +593,7 @@ static int take_device(WorkerAnswer *answer, const DeviceBody *body) {
                 return -EBADMSG;
 
         /* somebody may destroy one of ours, so that the next one gets its name */
-        dax_device_free(dax_region_take(answer->region, body->name));
+        dax_device_unref(dax_region_take(answer->region, body->name));
         r = dax_device_new(&device);
         if (r < 0)
                 return r;

@@ -35,6 +35,7 @@ typedef enum WorkerOp {
 typedef enum WorkerFlag {
         WORKER_ALL_DEVICES = 1 << 0, /* REGION */
         WORKER_FORCE = 1 << 1,       /* STEPS: unbind although there are holders */
+        WORKER_THEN_REGION = 1 << 2, /* STEPS: when all are done, answer as to REGION */
 } WorkerFlag;
 
 typedef struct WorkerRequest {
@@ -50,7 +51,12 @@ typedef struct WorkerRequest {
         uint64_t identity; /* of the device that is meant, EREMCHG if another; 0: whichever */
         char value[16];    /* RESTORE_AUTO_ONLINE */
         uint64_t follows;  /* STEPS: serial of those before of the same plan; 0: the first */
-        uint32_t n_steps;  /* STEPS: so many WorkerSteps follow in the packet */
+        /*
+         * As the region is known to daxd, 0: not known. STEPS are STALE when it is another; to REGION
+         * there are no names in the answer when it is this one.
+         */
+        uint64_t outline;
+        uint32_t n_steps; /* STEPS: so many WorkerSteps follow in the packet */
 } WorkerRequest;
 
 /*
@@ -96,6 +102,7 @@ typedef enum WorkerProblem {
         WORKER_TAINTED,   /* leaked memory in its ranges */
         WORKER_UNDECIDED, /* someone else created a device too: which is ours cannot be told */
         WORKER_PARTIAL,   /* kmem took less memory than the device has whole blocks */
+        WORKER_STALE,     /* the region is not as it was thought to be; nothing was done */
         WORKER_READ_ONLY, /* /sys cannot be written: the sandbox or the mount is wrong */
         WORKER_BAD_REQUEST,
         _WORKER_PROBLEM_MAX,
@@ -143,7 +150,8 @@ typedef struct WorkerAnswer {
         WorkerProgress progress; /* the last one; total 0: none yet */
         DaxMachine
                 machine; /* block_size and auto_online, and the regions with the devices that were read */
-        DaxName *names; /* REGION: every device that there is */
+        uint64_t outline; /* of the region, where it was read; 0: it was not */
+        DaxName *names;   /* every device that there is; none where the outline is enough */
         size_t n_names;
         WorkerHolder *holders;
         size_t n_holders;
@@ -166,7 +174,8 @@ typedef struct WorkerSender {
 } WorkerSender;
 
 int worker_send_machine(WorkerSender *sender, const DaxMachine *machine); /* without its regions */
-int worker_send_region(WorkerSender *sender, const DaxRegion *region);    /* without its devices */
+int worker_send_region(WorkerSender *sender, const DaxRegion *region,
+                       uint64_t outline); /* without its devices */
 int worker_send_names(WorkerSender *sender, const DaxName *names, size_t n);
 /* The region must have been sent before in this answer. */
 int worker_send_device(WorkerSender *sender, const DaxDevice *device);

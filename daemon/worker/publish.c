@@ -74,6 +74,7 @@ static int give_name(Step *step, const NamesEntry *entry) {
         r = node_announce(device, picture->incarnation);
         if (r < 0)
                 return step_kernel(step, r, "uevent", "change");
+        roster_event(&step->worker->roster);
         /* last, so that a name that is found has been announced */
         names_key(picture, step->start, &key);
         r = names_link(names, device->name, &key);
@@ -110,6 +111,8 @@ int publish_take_back(Worker *worker, const KernelDevice *device) {
                 r = node_close_to_others(device);
         if (r >= 0)
                 r = node_announce(device, 0);
+        if (r >= 0)
+                roster_event(&worker->roster);
         if (r >= 0)
                 r = names_unlink(&worker->names, device->name);
         return r;

@@ -256,14 +256,6 @@ static _printf_(2, 3) int note(const Step *step, const char *format, ...) {
         return result_kernel(step->done, -ENOSPC, NULL, "record");
 }
 
-static bool was_there(const Step *step, const char *name) {
-        for (size_t i = 0; i < step->n_made; i++)
-                if (strcmp(step->made[i].name, name) == 0)
-                        return true;
-
-        return kernel_names_have(&step->names, name);
-}
-
 static bool is_untouched(const Step *step, const char *name) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
         char driver[64];
@@ -279,6 +271,7 @@ static bool is_untouched(const Step *step, const char *name) {
  * it, since nobody but us goes on with it.
  */
 static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
+        const KernelNames *before = &step->worker->roster.names;
         _cleanup_kernel_names_ KernelNames now = {};
         size_t n = 0;
         int r;
@@ -288,7 +281,8 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
                 return create_kernel(step, r, NULL);
 
         for (size_t i = 0; i < now.count; i++)
-                if (!was_there(step, now.list[i].name) && is_untouched(step, now.list[i].name)) {
+                if (!kernel_names_have(before, now.list[i].name) &&
+                    is_untouched(step, now.list[i].name)) {
                         memcpy(name, now.list[i].name, DAX_NAME_MAX + 1);
                         n++;
                 }
@@ -302,7 +296,8 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
  * it at the same moment.
  */
 static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
-        uint64_t before = 0, after = 0, first_event = 0, last_event = 0;
+        Worker *worker = step->worker;
+        uint64_t before = 0, after = 0, last_event = 0;
         char youngest[64] = "";
         int r = 0, fd, written;
 
@@ -311,7 +306,7 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
         if (r >= 0)
                 r = kernel_region_count(step->region, &before);
         if (r >= 0)
-                r = attribute_get_u64(step->worker->event_fd, &first_event);
+                r = roster_update(&worker->roster, &worker->region, worker->event_fd);
         if (r >= 0 && !kernel_region_is_live(step->region))
                 r = -ENODEV;
         if (r < 0)
@@ -334,10 +329,9 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
         if (attribute_get(fd, youngest, sizeof(youngest)) >= 0 &&
             strlen(youngest) <= DAX_NAME_MAX && youngest[0] != '\0' &&
             kernel_region_count(step->region, &after) >= 0 && after == before + 1 &&
-            attribute_get_u64(step->worker->event_fd, &last_event) >= 0 &&
-            last_event == first_event + 1 &&
-            /* a name that was there is one that has gone meanwhile and was given out again */
-            (!was_there(step, youngest) || is_untouched(step, youngest))) {
+            attribute_get_u64(worker->event_fd, &last_event) >= 0 &&
+            last_event == worker->roster.seqnum + 1 &&
+            !kernel_names_have(&worker->roster.names, youngest)) {
                 strcpy(name, youngest);
                 return 0;
         }
@@ -369,17 +363,13 @@ int shape_create(Step *step) {
         char name[DAX_NAME_MAX + 1];
         int r;
 
-        if (step->names.count == 0) {
-                r = kernel_region_names(step->region, &step->names);
-                if (r < 0)
-                        return create_kernel(step, r, NULL);
-        }
         r = create_device(step, name);
         if (r != 0)
                 return r;
         r = step_set_device(step, name);
         if (r < 0)
                 return undecided(step, name);
+        roster_add(&step->worker->roster, &step->device);
         r = note_made(step);
         if (r != 0)
                 return r;
@@ -414,8 +404,10 @@ int shape_destroy(Step *step) {
         step_forget(step, ~0U);
         written = attribute_write(step->region->dir, "dax_region/delete", step->device.name);
         r = kernel_device_open(step->region, step->device.name, &after);
-        if (r < 0 || after.identity != step->device.identity)
+        if (r < 0 || after.identity != step->device.identity) {
+                roster_remove(&step->worker->roster, step->device.name);
                 return 0;
+        }
 
         return written < 0 ? result_kernel(step->done, written, step->device.name,
                                            "regions/%u/delete", step->region->id) :

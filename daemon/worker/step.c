@@ -8,6 +8,7 @@
 #include "daemon/worker/blocks.h"
 #include "daemon/worker/cancel.h"
 #include "daemon/worker/driver.h"
+#include "daemon/worker/inventory.h"
 #include "daemon/worker/publish.h"
 #include "daemon/worker/reader.h"
 #include "daemon/worker/result.h"
@@ -58,7 +59,7 @@ static const struct {
 void step_forget(Step *step, unsigned known) {
         step->known &= ~known;
         if (step->known == 0)
-                step->after = dax_device_free(step->after);
+                step->after = dax_device_unref(step->after);
 }
 
 static int step_begin_picture(Step *step) {
@@ -149,7 +150,7 @@ static void step_put_away(Step *step) {
         if (!step->known)
                 return;
 
-        dax_device_free(worker->known[step->entry].device);
+        dax_device_unref(worker->known[step->entry].device);
         worker->known[step->entry] = (WorkerKnown){ TAKE_PTR(step->after), step->known };
         step->known = 0;
 }
@@ -325,7 +326,7 @@ static int step_send_device(Step *step) {
         step_forget_old(step);
         r = step_look(step);
         if (r == 0 && !step->region_is_sent)
-                r = worker_send_region(sender, step->worker->picture);
+                r = worker_send_region(sender, step->worker->picture, 0);
         if (r == 0) {
                 step->region_is_sent = true;
                 r = worker_send_device(sender, step->after);
@@ -382,12 +383,30 @@ static bool is_record(const Worker *worker, int fd) {
                (flags & O_ACCMODE) == O_RDWR;
 }
 
+/* What daxd planned for is what there is, or nothing is done. */
+static int step_compare(Step *step, uint64_t outline) {
+        Worker *worker = step->worker;
+        int r;
+
+        r = reader_refresh_region(&worker->region, worker->picture);
+        if (r >= 0)
+                r = roster_update(&worker->roster, &worker->region, worker->event_fd);
+        if (attribute_is_gone(r))
+                return result_set(step->done, WORKER_GONE, r, NULL, "regions/%u",
+                                  worker->region.id);
+        if (r < 0)
+                return result_kernel(step->done, r, NULL, "regions/%u", worker->region.id);
+
+        return worker_outline(worker) == outline ? 0 :
+                                                   result_set(step->done, WORKER_STALE, 0, NULL,
+                                                              "regions/%u", worker->region.id);
+}
+
 static void step_deinit(Step *step) {
         step_put_away(step);
-        dax_device_free(step->after);
+        dax_device_unref(step->after);
         closep(&step->create_fd);
         closep(&step->bind_fd);
-        kernel_names_deinit(&step->names);
 }
 
 int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int record_fd,
@@ -415,11 +434,15 @@ int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *st
                 worker_forget(worker);
         step.region = &worker->region;
         step.start = worker->picture->start;
+        if (request->outline != 0)
+                r = step_compare(&step, request->outline);
         for (; r == 0 && step.number < request->n_steps; step.number++) {
                 step.what = &steps[step.number];
                 r = step_run(&step, step.number > 0 ? step.what - 1 : NULL);
                 done->steps += r == 0;
         }
         worker->last_steps = request->serial;
-        return r;
+        return r == 0 && (request->flags & WORKER_THEN_REGION) ?
+                       inventory_region(worker, request, done) :
+                       r;
 }

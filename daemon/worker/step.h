@@ -42,7 +42,6 @@ typedef struct Step {
         int create_fd; /* kept open for the steps to come, like the next; -1 */
         int bind_fd;
         char bind_driver[32]; /* which driver's that is */
-        KernelNames names;    /* of the region, before the first CREATE */
         StepMade made[WORKER_STEPS_MAX];
         size_t n_made;
         DaxAccess owners; /* the last that were looked up, and are there */

@@ -10,7 +10,7 @@
 
 void worker_forget(Worker *worker) {
         for (size_t i = 0; i < worker->n_known; i++)
-                dax_device_free(worker->known[i].device);
+                dax_device_unref(worker->known[i].device);
         free(TAKE_PTR(worker->known));
         worker->n_known = 0;
         worker->last_steps = 0;
@@ -20,6 +20,7 @@ static void region_drop(Worker *worker) {
         worker_forget(worker);
         kernel_device_deinit(&worker->device);
         worker->picture = dax_region_free(worker->picture);
+        roster_drop(&worker->roster);
         kernel_region_deinit(&worker->region);
 }
 
@@ -31,6 +32,12 @@ void worker_deinit(Worker *worker) {
         closep(&worker->event_fd);
         closep(&worker->lock_fd);
         closep(&worker->fd);
+}
+
+uint64_t worker_outline(const Worker *worker) {
+        const KernelNames *names = &worker->roster.names;
+
+        return dax_region_outline_of(worker->picture, names->list, names->count);
 }
 
 static int region_load(Worker *worker, uint32_t id) {

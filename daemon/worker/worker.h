@@ -8,6 +8,7 @@
 #include "daemon/worker/memory.h"
 #include "daemon/worker/names.h"
 #include "daemon/worker/protocol.h"
+#include "daemon/worker/roster.h"
 
 /* What has been read of one of the devices that a transaction is at. */
 typedef struct WorkerKnown {
@@ -24,6 +25,7 @@ typedef struct Worker {
         Memory memory;
         Names names;
         KernelRegion region;
+        Roster roster;       /* of it */
         DaxRegion *picture;  /* of it, without its devices; to be refreshed before it is shown */
         KernelDevice device; /* of that region, the last that a step was about */
         WorkerKnown *known;  /* of the transaction's devices, by their number in its record */
@@ -45,6 +47,8 @@ typedef struct Worker {
 void worker_deinit(Worker *worker);
 /* What was read of devices is not to be relied upon any more. */
 void worker_forget(Worker *worker);
+/* Of the region, as its picture and its roster have it. */
+uint64_t worker_outline(const Worker *worker);
 /*
  * Makes worker->region and its picture the one that @request means. Returns 0, a WorkerProblem told
  * in @done (GONE for another region, or none), or a negative errno.

@@ -608,8 +608,7 @@ static int step_create(Model *model, Plan *plan, const PlanStep *step) {
                 return r;
 
         snprintf(name, sizeof(name), "dax0.%u", id);
-        plan_set_name(plan, step->device, name);
-        return 0;
+        return plan_set_name(plan, step->device, name);
 }
 
 static int step_publish(Model *model, const PlanDevice *device, unsigned id) {

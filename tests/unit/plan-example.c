@@ -2,6 +2,7 @@
 
 /* Examples of plans: the words they are told in. */
 
+#include "tests/unit/edit.h"
 #include "tests/unit/plan-example.h"
 
 #include <setjmp.h>
@@ -79,12 +80,9 @@ void look(Example *example) {
 
 DaxDevice *want(Example *example, unsigned id) {
         char name[DAX_NAME_MAX + 1];
-        DaxDevice *device;
 
         snprintf(name, sizeof(name), "dax0.%u", id);
-        device = dax_region_find(example->wanted, name);
-        assert_non_null(device);
-        return device;
+        return edit(example->wanted, name);
 }
 
 DaxDevice *want_new(Example *example, uint64_t size, DaxMode mode) {
@@ -110,7 +108,7 @@ void want_label(DaxDevice *device, const char *label) {
 }
 
 void want_none(Example *example, unsigned id) {
-        dax_device_free(dax_region_take(example->wanted, want(example, id)->name));
+        dax_device_unref(dax_region_take(example->wanted, want(example, id)->name));
 }
 
 /* --- what must come of it --------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 
 /* What is, what is wanted, and what a simple mind can say of it without a planner. */
 
+#include "tests/unit/edit.h"
 #include "tests/unit/plan-wish.h"
 
 #include <setjmp.h>
@@ -265,7 +266,7 @@ static void wish_for_new(Wish *wish) {
         if (device->align > 0 && chance(25))
                 roll_ranges(wish, device);
         if (device->size == 0) {
-                dax_device_free(device);
+                dax_device_unref(device);
                 return;
         }
         if (chance(50))
@@ -322,8 +323,8 @@ static void wish_for_change(Wish *wish, DaxDevice *device) {
 }
 
 static void wish_for_something(Wish *wish) {
-        DaxDevice *device = wish->wanted->n_devices > 0 ?
-                                    wish->wanted->devices[roll(wish->wanted->n_devices)] :
+        size_t n = wish->wanted->n_devices;
+        DaxDevice *device = n > 0 ? edit_device(wish->wanted, wish->wanted->devices[roll(n)]) :
                                     NULL;
 
         if (chance(40) || !device) {
@@ -335,7 +336,7 @@ static void wish_for_something(Wish *wish) {
                 if (device->instance == 0 && chance(50))
                         device->size = 0;
                 else
-                        dax_device_free(dax_region_take(wish->wanted, device->name));
+                        dax_device_unref(dax_region_take(wish->wanted, device->name));
         } else if (device->size > 0) {
                 wish_for_change(wish, device);
         } else if (device->instance != 0 || chance(30)) { /* make something of an empty one */
@@ -451,7 +452,7 @@ static void judge_space(Wish *wish, bool *ret_trivial) {
 
         assert_int_equal(dax_region_copy(wish->wanted, &kept), 0);
         for (size_t i = 0; i < kept->n_devices; i++) {
-                DaxDevice *device = kept->devices[i];
+                DaxDevice *device = edit_device(kept, kept->devices[i]);
 
                 dax_ranges_cut(&device->ranges, device->size);
                 pieces = MAX(pieces, device->ranges.count);
@@ -545,8 +546,10 @@ void wish_roll(Wish *wish, const DaxRegion *now, uint64_t block_size) {
                 wish_for_something(wish);
         for (size_t i = wish->wanted->n_devices; i-- > 0 && chance(15);)
                 if (wish->wanted->devices[i]->name[0] == '\0') {
-                        wish->wanted->devices[i]->size = DAX_SIZE_REST;
-                        dax_ranges_deinit(&wish->wanted->devices[i]->ranges);
+                        DaxDevice *device = edit_device(wish->wanted, wish->wanted->devices[i]);
+
+                        device->size = DAX_SIZE_REST;
+                        dax_ranges_deinit(&device->ranges);
                         break;
                 }
         judge(wish, now);

@@ -425,7 +425,7 @@ static void test_lookups(void **state) {
         static const char *const names[] = { "dax3.10", "dax3.2", "", "dax3.0", "", "dax3.7" };
         static const char *const order[] = { "dax3.0", "dax3.2", "dax3.7", "dax3.10", "", "" };
         _cleanup_region_ DaxRegion *region = NULL;
-        DaxDevice *taken;
+        const DaxDevice *taken;
 
         assert_int_equal(dax_region_new(&region), 0);
         for (size_t i = 0; i < ELEMENTS(names); i++)
@@ -449,7 +449,7 @@ static void test_lookups(void **state) {
 
         taken = dax_region_take(region, "dax3.7");
         assert_string_equal(taken->name, "dax3.7");
-        dax_device_free(taken);
+        dax_device_unref(taken);
         assert_null(dax_region_take(region, "dax3.7"));
         assert_int_equal(region->n_devices, 5);
 }

@@ -7,6 +7,7 @@
 #include "daemon/layout/want.h"
 #include "daemon/plan/plan.h"
 #include "daemon/util/file.h"
+#include "tests/unit/edit.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -1243,6 +1244,7 @@ static void test_want_rest(void **state) {
                 "", "{\"name\":\"a\",\"size\":\"256M\"},{\"name\":\"spare\",\"size\":\"rest\"},"
                     "{\"name\":\"b\",\"size\":\"128M\"}");
         _cleanup_region_ DaxRegion *now = make_region(0, START, GiB);
+        DaxDevice *second;
         _cleanup_region_ DaxRegion *kept = NULL, *cut = NULL, *grown = NULL;
 
         add_device(now, 0, 0, 256 * MiB, DAX_MODE_DEVDAX, "a");
@@ -1254,8 +1256,9 @@ static void test_want_rest(void **state) {
         assert_true(labelled(cut, "spare")->size == 640 * MiB);
         assert_in_one(labelled(cut, "spare"), 256 * MiB, 768 * MiB);
 
-        dax_ranges_cut(&now->devices[1]->ranges, 512 * MiB);
-        now->devices[1]->size = 512 * MiB;
+        second = edit_device(now, now->devices[1]);
+        dax_ranges_cut(&second->ranges, 512 * MiB);
+        second->size = 512 * MiB;
         grown = want(one, now);
         assert_true(labelled(grown, "spare")->size == DAX_SIZE_REST);
         assert_in_one(labelled(grown, "spare"), 256 * MiB, 512 * MiB);
@@ -1373,11 +1376,11 @@ static void test_want_refuses(void **state) {
                              CONDITION_IN_USE, "dax0.0 has all of it, and someone has it open");
         assert_unwanted_with(memory, (LayoutContext){ .now = now }, CONDITION_NOT_SUPPORTED,
                              "no memory hotplug");
-        now->devices[0]->tainted = true;
+        edit_device(now, now->devices[0])->tainted = true;
         assert_unwanted(layout, now, CONDITION_TAINTED, "until the next reboot");
 
-        now->devices[0]->tainted = false;
-        now->devices[0]->memmap_on_memory = -1;
+        edit_device(now, now->devices[0])->tainted = false;
+        edit_device(now, now->devices[0])->memmap_on_memory = -1;
         assert_devices_unwanted("{\"name\":\"a\",\"size\":\"128M\",\"mode\":\"system-ram\","
                                 "\"memmap-on-memory\":true}",
                                 now, CONDITION_NOT_SUPPORTED,
@@ -1469,7 +1472,7 @@ static DaxRegion *carry_out(const Plan *plan) {
         assert_int_equal(dax_region_copy(plan->wanted, &after), 0);
         while (after->n_devices > 0) {
                 after->n_devices--;
-                dax_device_free(after->devices[after->n_devices]);
+                dax_device_unref(after->devices[after->n_devices]);
         }
 
         for (size_t i = 0; i < copy->n_devices; i++) {

@@ -11,6 +11,7 @@
  * Every case comes from a number: DAXD_TEST_SEED gives the first, DAXD_TEST_CASES how many.
  */
 
+#include "tests/unit/edit.h"
 #include "tests/unit/plan-wish.h"
 
 #include <setjmp.h>
@@ -191,8 +192,7 @@ static void go_forth(Model *model, Plan *plan, const DaxRegion *before, const bo
         for (size_t i = 0; i < plan->n_devices; i++)
                 if (plan->devices[i].action == PLAN_NEW && plan->devices[i].name[0] != '\0')
                         dax_region_rename(journey.wanted,
-                                          dax_region_find(journey.wanted, plan->devices[i].name),
-                                          "");
+                                          edit(journey.wanted, plan->devices[i].name), "");
 
         for (size_t i = 0; i < plan->n_steps; i++) {
                 const PlanStep *step = &plan->steps[i];
@@ -346,7 +346,7 @@ static void run_case(void) {
         keep_contents = chance(70); /* as long as nobody else was let in */
         for (size_t i = 0; i < before->n_devices; i++)
                 if (wish.touched[before->devices[i]->instance] && keep_contents)
-                        before->devices[i]->wipe = 0;
+                        edit_device(before, before->devices[i])->wipe = 0;
         wish.touched[0] |= now->devices[0]->size == 0; /* the slot for the first new one */
         go_forth(&model, plan, before, wish.touched);
         assert_arrived(&model, plan, &wish.options);

@@ -245,8 +245,8 @@ static void test_set_name_keeps_the_order(void **state) {
                 if (plan->devices[i].action == PLAN_NEW)
                         new[n++] = i;
         assert_int_equal(n, 3);
-        plan_set_name(plan, new[1], "dax0.7");
-        plan_set_name(plan, new[2], "dax0.3");
+        assert_int_equal(plan_set_name(plan, new[1], "dax0.7"), 0);
+        assert_int_equal(plan_set_name(plan, new[2], "dax0.3"), 0);
         assert_ptr_equal(dax_region_find(plan->wanted, "dax0.7"), plan->devices[new[1]].after);
         assert_ptr_equal(dax_region_find(plan->wanted, "dax0.3"), plan->devices[new[2]].after);
         assert_string_equal(plan->devices[new[2]].name, "dax0.3");

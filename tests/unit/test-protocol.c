@@ -120,7 +120,9 @@ static DaxRegion *region_make(void) {
 static int answer_send(int fd, const DaxRegion *region) {
         WorkerSender sender = { .fd = fd, .serial = SERIAL };
         const WorkerProgress progress = { .step = 3, .done = 5, .total = 10 };
-        static const DaxName names[3] = { { "dax7.0", 1 }, { "dax7.1", 2 }, { "dax7.22", 3 } };
+        static const DaxName names[3] = { { "dax7.0", 7, 0, 1 },
+                                          { "dax7.1", 7, 1, 2 },
+                                          { "dax7.22", 7, 22, 3 } };
         DaxMachine machine = { .block_size = 128 << 20, .seqnum = 4, .auto_online = "online" };
         WorkerHolder holder = { .pid = 42, .command = "redis \n\x1b[31m" };
         WorkerDone done = { .problem = WORKER_KERNEL,
@@ -132,7 +134,7 @@ static int answer_send(int fd, const DaxRegion *region) {
 
         r = worker_send_machine(&sender, &machine);
         if (r >= 0)
-                r = worker_send_region(&sender, region);
+                r = worker_send_region(&sender, region, 77);
         if (r >= 0)
                 r = worker_send_names(&sender, names, ELEMENTS(names));
         for (size_t i = 0; r >= 0 && i < region->n_devices; i++)

@@ -6,6 +6,7 @@
 #include "daemon/engine/record.h"
 #include "daemon/engine/settle.h"
 #include "daemon/util/file.h"
+#include "tests/unit/edit.h"
 
 #include <fcntl.h>
 #include <errno.h>
@@ -79,8 +80,8 @@ static Plan *new_plan(const DaxRegion *now) {
         Plan *plan;
 
         assert_int_equal(dax_region_copy(now, &wanted), 0);
-        dax_device_free(dax_region_take(wanted, "dax0.1"));
-        dax_region_find(wanted, "dax0.0")->size = 256 * MIB;
+        dax_device_unref(dax_region_take(wanted, "dax0.1"));
+        edit(wanted, "dax0.0")->size = 256 * MIB;
         assert_int_equal(dax_device_new(&device), 0);
         device->size = 64 * MIB;
         device->align = 2 * MIB;
@@ -155,7 +156,11 @@ static void test_round_trip(void **state) {
         assert_string_equal(back->operation, "ApplyLayout");
         assert_string_equal(back->auto_online, "online_movable");
         assert_int_equal(back->region_start, START);
-        assert_int_equal(back->n_names, 3);
+        assert_int_equal(back->instances.count, 1);
+        assert_int_equal(back->instances.list[0].offset, 0);
+        assert_int_equal(back->instances.list[0].size, 3);
+        assert_true(record_began_with(back, "dax0.2"));
+        assert_false(record_began_with(back, "dax0.3"));
         assert_int_equal(back->awaited, SIZE_MAX);
         assert_int_equal(back->n_devices, record->n_devices);
         for (size_t i = 0; i < back->n_devices; i++) {
@@ -432,12 +437,12 @@ static void test_strangers_are_left(void **state) {
         _cleanup_free_ char *strangers = NULL, *strangers_too = NULL;
 
         record->forward = record_too->forward = false;
-        dax_region_find(now, "dax0.1")->identity = 99;
+        edit(now, "dax0.1")->identity = 99;
         settle(record, now, &wanted, &strangers);
         assert_non_null(strstr(strangers, "dax0.1"));
         assert_same_device(dax_region_find(wanted, "dax0.1"), dax_region_find(now, "dax0.1"));
 
-        dax_device_free(dax_region_take(now, "dax0.1"));
+        dax_device_unref(dax_region_take(now, "dax0.1"));
         add_device(now, 5, "", 256 * MIB, 64 * MIB, DAX_MODE_DEVDAX);
         settle(record_too, now, &wanted_too, &strangers_too);
         assert_non_null(strstr(strangers_too, "place has been taken"));
