@@ -62,54 +62,47 @@ static void emit_device(Bus *bus, const DaxDevice *before, const DaxDevice *afte
         changes_emit(bus, path_of_device(after->name), BUS_DEVICE, &changes);
 }
 
-static const DaxDevice *find_shown(DaxCursor *cursor, const DaxDevice *like) {
-        const DaxDevice *device = dax_cursor_find(cursor, like->instance);
-
-        return device && device->size > 0 ? device : NULL;
+static bool is_shown(const DaxDevice *device) {
+        return device && device->size > 0;
 }
 
 /* An object that goes is announced before one that takes its path comes. */
 static void emit_gone_devices(Bus *bus, const DaxRegion *before, const DaxRegion *after) {
-        DaxCursor cursor = { .region = after };
+        DaxChanges changes = { .before = before, .after = after };
+        const DaxDevice *old, *device;
 
-        for (size_t i = 0; before && i < before->n_devices; i++) {
-                const DaxDevice *old = before->devices[i];
-                const DaxDevice *device = find_shown(&cursor, old);
-
-                if (old->size > 0 && (!device || device->incarnation != old->incarnation))
+        while (dax_changes_next(&changes, &old, &device))
+                if (is_shown(old) && (!is_shown(device) || device->incarnation != old->incarnation))
                         emit_removed(bus, path_of_device(old->name), BUS_DEVICE);
-        }
 }
 
 static void emit_devices(Bus *bus, const DaxRegion *before, const DaxRegion *after) {
-        DaxCursor cursor = { .region = before };
+        DaxChanges changes = { .before = before, .after = after };
+        const DaxDevice *old, *device;
 
-        for (size_t i = 0; after && i < after->n_devices; i++) {
-                const DaxDevice *device = after->devices[i];
-                const DaxDevice *old = find_shown(&cursor, device);
-
-                if (device->size == 0 || device == old)
+        while (dax_changes_next(&changes, &old, &device)) {
+                if (!is_shown(device))
                         continue;
-                if (old && old->incarnation == device->incarnation)
+                if (is_shown(old) && old->incarnation == device->incarnation)
                         emit_device(bus, old, device);
                 else
                         emit_added(bus, path_of_device(device->name));
         }
 }
 
-static bool empty_devices_differ(const DaxRegion *before, const DaxRegion *after) {
-        size_t i = 0, k = 0;
+static bool is_empty(const DaxDevice *device) {
+        return device && device->size == 0;
+}
 
-        for (;;) {
-                while (i < before->n_devices && before->devices[i]->size > 0)
-                        i++;
-                while (k < after->n_devices && after->devices[k]->size > 0)
-                        k++;
-                if (i == before->n_devices || k == after->n_devices)
-                        return i != before->n_devices || k != after->n_devices;
-                if (before->devices[i++]->instance != after->devices[k++]->instance)
+static bool empty_devices_differ(const DaxRegion *before, const DaxRegion *after) {
+        DaxChanges changes = { .before = before, .after = after };
+        const DaxDevice *old, *device;
+
+        while (dax_changes_next(&changes, &old, &device))
+                if (is_empty(old) != is_empty(device))
                         return true;
-        }
+
+        return false;
 }
 
 static void emit_region_changes(Bus *bus, const DaxRegion *before, const DaxRegion *after) {

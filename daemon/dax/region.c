@@ -209,6 +209,34 @@ const DaxDevice *dax_region_find(const DaxRegion *region, const char *name) {
         return index < region->n_devices ? region->devices[index] : NULL;
 }
 
+static const DaxDevice *device_at(const DaxRegion *region, size_t index) {
+        return region && index < region->n_devices ? region->devices[index] : NULL;
+}
+
+bool dax_changes_next(DaxChanges *changes, const DaxDevice **ret_before,
+                      const DaxDevice **ret_after) {
+        const DaxDevice *before, *after;
+
+        for (;;) {
+                before = device_at(changes->before, changes->at_before);
+                after = device_at(changes->after, changes->at_after);
+                if (before != after || !before)
+                        break;
+                changes->at_before++;
+                changes->at_after++;
+        }
+
+        if (before && after && device_before(before, after))
+                after = NULL;
+        else if (before && after && (device_before(after, before) || after->name[0] == '\0'))
+                before = NULL;
+        changes->at_before += before != NULL;
+        changes->at_after += after != NULL;
+        *ret_before = before;
+        *ret_after = after;
+        return before || after;
+}
+
 static bool is_named_from(const DaxRegion *region, size_t index, uint32_t instance) {
         const DaxDevice *device = region->devices[index];
 

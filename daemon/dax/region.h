@@ -88,6 +88,19 @@ void dax_region_swap_devices(DaxRegion *a, DaxRegion *b);
 /* Gives @device, one that may be changed, another name, "" for none; it moves to its place. */
 void dax_region_rename(DaxRegion *region, DaxDevice *device, const char *name);
 const DaxDevice *dax_region_find(const DaxRegion *region, const char *name);
+/*
+ * What differs between two pictures of a region, either of which may be NULL, in the order of
+ * instances: a device as it was and as it is, NULL where it is not. What they share is passed over
+ * without being looked at. Returns false at the end.
+ */
+typedef struct DaxChanges {
+        const DaxRegion *before, *after;
+        size_t at_before, at_after;
+} DaxChanges;
+
+bool dax_changes_next(DaxChanges *changes, const DaxDevice **ret_before,
+                      const DaxDevice **ret_after);
+
 /* Finds devices by instance, quickest when asked in ascending order. No region: it finds none. */
 typedef struct DaxCursor {
         const DaxRegion *region;

@@ -38,7 +38,6 @@ typedef struct Queue {
         size_t n_jobs;
         bool reading;          /* because of an event */
         uint64_t names_seqnum; /* last uevent before its attributes and names were read */
-        uint64_t read_seqnum;  /* the same for all of it */
         Event *events;         /* that the picture does not know yet */
         size_t n_events;
         char *failure;
@@ -195,6 +194,7 @@ static uint64_t queue_knows(const Queue *queue, const Event *event) {
         uint64_t block = machine->block_size;
         const DaxDevice *device = NULL;
         char name[DAX_NAME_MAX + 1];
+        uint64_t known;
 
         if (region && event->is_block) {
                 device = device_of_block(region, event->number * block, block);
@@ -206,7 +206,10 @@ static uint64_t queue_knows(const Queue *queue, const Event *event) {
         if (device)
                 return device->seen;
 
-        return event->is_block ? queue->read_seqnum : queue->names_seqnum;
+        known = queue->names_seqnum;
+        for (size_t i = 0; region && event->is_block && i < region->n_devices; i++)
+                known = MIN(known, region->devices[i]->seen);
+        return known;
 }
 
 /* What a transaction did itself, and what was read since, is no news. */
@@ -420,19 +423,18 @@ static void changed_deinit(Changed *changed) {
 
 /* A device keeps its incarnation while it is the same one, and while our own hands rebuild it. */
 static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Changed *changed) {
-        DaxCursor cursor = { .region = before };
+        DaxChanges changes = { .before = before, .after = after };
+        const DaxDevice *old, *read;
 
-        for (size_t i = 0; i < after->n_devices; i++) {
-                const DaxDevice *old;
+        while (dax_changes_next(&changes, &old, &read)) {
                 const PlanDevice *planned;
                 DaxDevice *device;
 
-                if (after->devices[i]->life != 0)
-                        continue; /* it has been through here */
-                if (dax_region_edit(after, after->devices[i], &device) < 0)
+                if (!read || read->life != 0) /* it has been through here */
+                        continue;
+                if (dax_region_edit(after, read, &device) < 0)
                         return -ENOMEM;
                 device->life = device->incarnation; /* the worker knows no other number */
-                old = dax_cursor_find(&cursor, device->instance);
                 if (!old || old->identity != device->identity || old->size == 0 ||
                     device->size == 0)
                         continue;
@@ -444,54 +446,60 @@ static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Cha
         return 0;
 }
 
-/* Notes whose the memory was that others took from their devices. */
-static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
-                      const Changed *changed) {
-        DaxCursor cursor_after = { .region = after }, cursor_before = { .region = before };
+/* Notes whose the memory was that others took from @old. */
+static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
+                    const DaxDevice *device) {
+        bool same = device && device->identity == old->identity &&
+                    strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
         int r = 0;
 
-        for (size_t i = 0; before && i < before->n_devices; i++) {
-                const DaxDevice *old = before->devices[i];
-                const DaxDevice *device = dax_cursor_find(&cursor_after, old->instance);
-                bool same;
+        for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
+                if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
+                        r = owners_set(engine->owners, region, old->ranges.list[k],
+                                       dax_device_owner(old));
 
-                if (device == old || changed_find(changed, old->name))
-                        continue;
-                same = device && device->identity == old->identity &&
-                       strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
-                if (same && dax_ranges_equal(&device->ranges, &old->ranges))
-                        continue;
-                for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
-                        if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
-                                r = owners_set(engine->owners, after, old->ranges.list[k],
-                                               dax_device_owner(old));
-        }
+        return r;
+}
 
-        /* what another agent has bound is in use: giving it a label later must not wipe it */
-        for (size_t i = 0; before && engine->settled && i < after->n_devices; i++) {
-                const DaxDevice *device = after->devices[i];
-                const DaxDevice *old = dax_cursor_find(&cursor_before, device->instance);
+/* What another agent has bound is in use: giving it a label later must not wipe it. */
+static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
+                    const DaxDevice *device) {
+        int r = 0;
 
-                if (device == old || changed_find(changed, device->name) ||
-                    device->mode != DAX_MODE_DEVDAX ||
-                    (old && old->life == device->life && old->mode == device->mode))
-                        continue;
-                for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
-                        r = owners_clear(engine->owners, after, device->ranges.list[k]);
-        }
+        if (device->mode != DAX_MODE_DEVDAX ||
+            (old && old->life == device->life && old->mode == device->mode))
+                return 0;
+        for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
+                r = owners_clear(engine->owners, region, device->ranges.list[k]);
+
+        return r;
+}
+
+/* Follows whose memory is whose: what others did first, then what the transaction has done. */
+static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
+                      const Changed *changed) {
+        DaxChanges lost = { .before = before, .after = after }, used = lost;
+        const DaxDevice *old, *device;
+        int r = 0;
+
+        while (r >= 0 && dax_changes_next(&lost, &old, &device))
+                if (old && !changed_find(changed, old->name))
+                        r = put_lost(engine, after, old, device);
+        while (r >= 0 && before && engine->settled && dax_changes_next(&used, &old, &device))
+                if (device && !changed_find(changed, device->name))
+                        r = put_used(engine, after, old, device);
 
         /*
          * What the transaction has wiped, given to the system, or left where it was is nobody's old
          * memory: only a device that a crash left half made has any.
          */
         for (size_t i = 0; plan && i < plan->n_devices; i++) {
-                const DaxDevice *device = plan->devices[i].after;
+                const DaxDevice *is = plan->devices[i].after;
 
-                if (!device ||
-                    (device->mode != DAX_MODE_DEVDAX && device->mode != DAX_MODE_SYSTEM_RAM))
+                if (!is || (is->mode != DAX_MODE_DEVDAX && is->mode != DAX_MODE_SYSTEM_RAM))
                         continue;
-                for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
-                        r = owners_clear(engine->owners, after, device->ranges.list[k]);
+                for (size_t k = 0; r >= 0 && k < is->ranges.count; k++)
+                        r = owners_clear(engine->owners, after, is->ranges.list[k]);
         }
 
         return r;
@@ -530,16 +538,11 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
 }
 
 static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
-        DaxCursor cursor = { .region = before };
+        DaxChanges changes = { .before = before, .after = after };
+        const DaxDevice *old, *device;
 
-        for (size_t i = 0; i < after->n_devices; i++) {
-                const DaxDevice *device = after->devices[i];
-                const DaxDevice *old;
-
-                if (!device->tainted)
-                        continue;
-                old = dax_cursor_find(&cursor, device->instance);
-                if (old && old->tainted)
+        while (dax_changes_next(&changes, &old, &device)) {
+                if (!device || !device->tainted || (old && old->tainted))
                         continue;
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LEAKED, .device = device->name },
@@ -552,7 +555,6 @@ static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
 int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint64_t seqnum) {
         _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
-        uint64_t oldest = seqnum;
         Queue *queue;
         int r;
 
@@ -568,8 +570,6 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
         r = put_incarnations(before, region, &changed);
         if (r >= 0)
                 r = put_owners(engine, before, region, plan, &changed);
-        for (size_t i = 0; i < region->n_devices; i++)
-                oldest = MIN(oldest, region->devices[i]->seen);
         if (dax_region_seal(region) < 0) {
                 dax_region_free(region);
                 return -ENOMEM;
@@ -578,7 +578,6 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
                 return -ENOMEM;
 
         queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
-        queue->read_seqnum = MAX(queue->read_seqnum, oldest);
         queue_forget_known(queue);
 
         put_log_leaks(before, region);

@@ -107,11 +107,7 @@ bool check_device_is_named(const DaxDevice *device) {
 }
 
 bool check_memmap_is_offered(const DaxRegion *now) {
-        for (size_t i = 0; i < now->n_devices; i++)
-                if (now->devices[i]->memmap_on_memory >= 0)
-                        return true;
-
-        return false;
+        return now->n_devices > 0 && now->devices[0]->memmap_on_memory >= 0;
 }
 
 int check_wish(const DaxRegion *region, const DaxDevice *before, const DaxDevice *wanted,

@@ -125,23 +125,30 @@ static const DaxDevice *spare_first(const Plan *plan) {
 }
 
 /* A wanted device whose name is not there any more is a new one. */
-static int forget_lost_names(Plan *plan) {
-        DaxCursor now = { .region = plan->now };
-        size_t i = 0;
+static const DaxDevice *find_lost_name(const Plan *plan) {
+        DaxChanges changes = { .before = plan->now, .after = plan->wanted };
+        const DaxDevice *before, *after;
 
-        for (size_t n = plan->wanted->n_devices; n > 0; n--) {
-                const DaxDevice *device = plan->wanted->devices[i];
+        while (dax_changes_next(&changes, &before, &after))
+                if (!before && after->name[0] != '\0')
+                        return after;
+
+        return NULL;
+}
+
+static int forget_lost_names(Plan *plan) {
+        const DaxDevice *device;
+
+        while ((device = find_lost_name(plan))) {
                 DaxDevice *lost;
 
-                if (device->name[0] == '\0' || dax_cursor_find(&now, device->instance)) {
-                        i++;
-                } else if (device->size == 0) {
+                if (device->size == 0) {
                         dax_device_unref(dax_region_take(plan->wanted, device->name));
-                } else {
-                        if (dax_region_edit(plan->wanted, device, &lost) < 0)
-                                return -ENOMEM;
-                        dax_region_rename(plan->wanted, lost, ""); /* behind all others */
+                        continue;
                 }
+                if (dax_region_edit(plan->wanted, device, &lost) < 0)
+                        return -ENOMEM;
+                dax_region_rename(plan->wanted, lost, ""); /* behind all others */
         }
 
         return 0;
@@ -188,8 +195,9 @@ static int plan_pair(Plan *plan) {
         const DaxDevice *first = spare_first(plan);
         /* where it is wanted empty, what comes back gets a name of its own again if it can */
         bool placeholder = first && dax_region_find(plan->wanted, first->name);
-        DaxCursor now = { .region = plan->now }, wanted = { .region = plan->wanted };
-        const DaxDevice *paired;
+        DaxChanges changes = { .before = plan->now, .after = plan->wanted };
+        DaxCursor now = { .region = plan->now };
+        const DaxDevice *paired, *before, *after;
 
         if (placeholder && pair_first(plan, first) < 0)
                 return -ENOMEM;
@@ -204,15 +212,10 @@ static int plan_pair(Plan *plan) {
                     pair_wanted(plan, &now, plan->wanted->devices[i]) < 0)
                         return -ENOMEM;
 
-        for (size_t i = 0; i < plan->now->n_devices; i++) {
-                const DaxDevice *device = plan->now->devices[i];
-
-                if (dax_cursor_find(&wanted, device->instance) ||
-                    (device->instance == 0 && device->size == 0))
-                        continue;
-                if (plan_add_device(plan, device, NULL, PLAN_REMOVE) < 0)
+        while (dax_changes_next(&changes, &before, &after))
+                if (!after && (before->instance != 0 || before->size > 0) &&
+                    plan_add_device(plan, before, NULL, PLAN_REMOVE) < 0)
                         return -ENOMEM;
-        }
 
         return 0;
 }

@@ -292,6 +292,8 @@ static void test_free_extents(void **state) {
                                                                             MODEL_UNIT }),
                                                  0);
 
+                if (roll(2))
+                        assert_int_equal(dax_region_seal(region), 0);
                 assert_int_equal(dax_region_free_extents(region, false, &all), 0);
                 assert_int_equal(dax_region_free_extents(region, true, &usable), 0);
                 assert_int_equal(dax_ranges_size(&all), region->available_size);
@@ -452,6 +454,121 @@ static void test_lookups(void **state) {
         dax_device_unref(taken);
         assert_null(dax_region_take(region, "dax3.7"));
         assert_int_equal(region->n_devices, 5);
+}
+
+static DaxRegion *region_of(unsigned instances) {
+        DaxRegion *region;
+        char name[16];
+
+        assert_int_equal(dax_region_new(&region), 0);
+        region->size = 64;
+        for (unsigned i = 0; i < 8; i++) {
+                DaxDevice *device;
+
+                if (!(instances & (1U << i)))
+                        continue;
+                snprintf(name, sizeof(name), "dax3.%u", i);
+                device = device_named(name, "");
+                device->identity = 100 + i;
+                assert_int_equal(dax_region_add(region, device), 0);
+        }
+        return region;
+}
+
+/* What is changed in a copy is changed in it alone, and the rest stays shared. */
+static void test_copies_share(void **state) {
+        _cleanup_region_ DaxRegion *region = region_of(0x0f), *copy = NULL;
+        const DaxDevice *was = region->devices[2];
+        DaxDevice *edited, *again;
+
+        assert_int_equal(dax_region_copy(region, &copy), 0);
+        for (size_t i = 0; i < 4; i++)
+                assert_ptr_equal(copy->devices[i], region->devices[i]);
+
+        assert_int_equal(dax_region_edit(copy, was, &edited), 0);
+        assert_ptr_not_equal(edited, was);
+        assert_ptr_equal(copy->devices[2], edited);
+        assert_ptr_equal(region->devices[2], was);
+        edited->align = 4711;
+        assert_true(was->align != 4711);
+        assert_int_equal(dax_region_edit(copy, edited, &again), 0);
+        assert_ptr_equal(again, edited);
+
+        dax_region_free(TAKE_PTR(region));
+        assert_string_equal(copy->devices[0]->name, "dax3.0");
+}
+
+/* Every pair of sets of devices, some of those that both have changed in one of them. */
+static void test_changes(void **state) {
+        for (unsigned sets = 0; sets < 64 * 64; sets++) {
+                unsigned a = sets % 64, b = sets / 64, edits = roll(64) & a & b;
+                _cleanup_region_ DaxRegion *all = region_of(63), *before = NULL, *after = NULL;
+                DaxChanges changes = {};
+                const DaxDevice *old, *new;
+                unsigned seen = 0;
+                DaxDevice *edited;
+
+                assert_int_equal(dax_region_copy(all, &before), 0);
+                assert_int_equal(dax_region_copy(all, &after), 0);
+                for (unsigned i = 0; i < 6; i++) {
+                        const char *name = all->devices[i]->name;
+
+                        if (!(a & (1U << i)))
+                                dax_device_unref(dax_region_take(before, name));
+                        if (!(b & (1U << i)))
+                                dax_device_unref(dax_region_take(after, name));
+                        if (edits & (1U << i))
+                                assert_int_equal(dax_region_edit(after,
+                                                                 dax_region_find(after, name),
+                                                                 &edited),
+                                                 0);
+                }
+
+                changes = (DaxChanges){ .before = before, .after = after };
+                while (dax_changes_next(&changes, &old, &new)) {
+                        unsigned instance = old ? old->instance : new->instance;
+
+                        assert_true(instance < 6 && seen < (1U << instance)); /* in order, once */
+                        seen |= 1U << instance;
+                        assert_ptr_equal(old,
+                                         dax_region_find(before, all->devices[instance]->name));
+                        assert_ptr_equal(new, dax_region_find(after, all->devices[instance]->name));
+                }
+                assert_int_equal(seen, (a ^ b) | edits);
+        }
+}
+
+/* The outline tells any change of what it is made of, and a list of names from none. */
+static void test_outlines(void **state) {
+        _cleanup_region_ DaxRegion *region = region_of(0x2b), *other = region_of(0x2b);
+        static const DaxName names[] = {
+                { "dax3.5", 3, 5, 105 },
+                { "dax3.0", 3, 0, 100 },
+                { "dax3.3", 3, 3, 103 },
+                { "dax3.1", 3, 1, 101 },
+        };
+        uint64_t outline = dax_region_outline(region);
+        DaxDevice *edited;
+
+        assert_true(outline != 0 && outline == dax_region_outline(other));
+        assert_true(outline == dax_region_outline_of(other, names, ELEMENTS(names)));
+        assert_true(outline != dax_region_outline_of(other, names, ELEMENTS(names) - 1));
+
+        other->available_size = 1;
+        assert_true(outline != dax_region_outline(other));
+        other->available_size = 0;
+        strcpy(other->seed, "dax3.5");
+        assert_true(outline != dax_region_outline(other));
+        memset(other->seed, 0, sizeof(other->seed));
+        strcpy(other->youngest, "dax3.5");
+        assert_true(outline != dax_region_outline(other));
+        memset(other->youngest, 0, sizeof(other->youngest));
+        assert_true(outline == dax_region_outline(other));
+
+        /* the same name for another device */
+        assert_int_equal(dax_region_edit(other, other->devices[1], &edited), 0);
+        edited->identity = 200;
+        assert_true(outline != dax_region_outline(other));
 }
 
 static void test_machine(void **state) {
@@ -624,6 +741,9 @@ int main(void) {
                 cmocka_unit_test(test_blocks_of_ranges),
                 cmocka_unit_test(test_blocks_keep_to_ranges),
                 cmocka_unit_test(test_lookups),
+                cmocka_unit_test(test_copies_share),
+                cmocka_unit_test(test_changes),
+                cmocka_unit_test(test_outlines),
                 cmocka_unit_test(test_machine),
                 cmocka_unit_test(test_copies_are_whole),
                 cmocka_unit_test(test_differences),
