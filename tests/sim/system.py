@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The programs of a system with daxd, as far as they are needed: the bus, what stands in for
+systemd's socket for workers, and daxd itself, each as its unit would run it.
+
+tests/sim/run has all this running, but with --bare. Tests that kill and restart use --bare and
+
+    system = System()
+    system.start()
+    system.kill_daxd()
+    system.start_daxd()
+"""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+RUN = "/run/daxsim"
+BUS_SOCKET = "/run/dbus/system_bus_socket"
+WORKER_SOCKET = "/run/daxd/worker"
+WORKER_CAPABILITIES = ("chown", "fowner", "dac_read_search", "sys_ptrace", "sys_admin")
+# What the worker's environment has besides, for builds with sanitizers.
+PASSED_ON = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
+
+
+class Notify:
+    """A socket for sd_notify(3)."""
+
+    def __init__(self, name):
+        self.path = f"{RUN}/{name}.notify"
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        os.chmod(self.path, 0o666)
+
+    def wait_ready(self, process, timeout, what):
+        """Waits for READY=1. The process dying is an error at once."""
+        deadline = time.monotonic() + timeout
+        self.socket.settimeout(0.05)
+        while True:
+            try:
+                if b"READY=1" in self.socket.recv(4096).split(b"\n"):
+                    return
+            except socket.timeout:
+                pass
+            if process.poll() is not None:
+                raise RuntimeError(f"{what} ended with status {process.returncode}; "
+                                   f"see {RUN}/{what}.log")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{what} is not ready after {timeout} s; see {RUN}/{what}.log")
+
+    def close(self):
+        self.socket.close()
+        os.unlink(self.path)
+
+
+def start(name, command, **options):
+    """Starts a program whose messages go to a file."""
+    with open(f"{RUN}/{name}.log", "ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                cwd="/", **options)
+
+
+def restricted(capabilities=(), user=None):
+    """The words that run a program with no more than these."""
+    words = ["setpriv", "--no-new-privs",
+             "--bounding-set", ",".join(["-all", *(f"+{name}" for name in capabilities)])]
+    if user:
+        words += [f"--reuid={user}", f"--regid={user}", "--clear-groups"]
+    return words
+
+
+class System:
+    def __init__(self):
+        self.bus = self.workers = self.daxd = None
+
+    def start(self):
+        self.start_bus()
+        self.start_workers()
+        self.start_daxd()
+
+    def stop(self):
+        self.stop_daxd()
+        for process in (self.workers, self.bus):
+            if process:
+                process.kill()
+                process.wait()
+        self.workers = self.bus = None
+
+    def start_bus(self):
+        os.makedirs("/run/dbus", exist_ok=True)
+        ours, theirs = os.pipe()
+        self.bus = start("bus", ["dbus-daemon", "--system", "--nofork", "--nopidfile",
+                                 f"--print-address={theirs}"], pass_fds=[theirs])
+        os.close(theirs)
+        with os.fdopen(ours) as address:
+            if not address.readline():
+                raise RuntimeError(f"there is no bus; see {RUN}/bus.log")
+
+    def start_workers(self):
+        """daxd-worker.socket: one process for each connection."""
+        if os.path.exists(WORKER_SOCKET):
+            os.unlink(WORKER_SOCKET)
+        words = ["systemd-socket-activate", "--seqpacket", "--accept", f"--listen={WORKER_SOCKET}"]
+        words += [f"--setenv={name}" for name in PASSED_ON if name in os.environ]
+        self.workers = start("worker", [*words, *restricted(WORKER_CAPABILITIES),
+                                        "/usr/libexec/daxd-worker"], umask=0o022)
+        while not os.path.exists(WORKER_SOCKET):
+            if self.workers.poll() is not None:
+                raise RuntimeError(f"there is no socket for workers; see {RUN}/worker.log")
+            time.sleep(0.001)
+        user = pwd.getpwnam("daxd")
+        os.chown(WORKER_SOCKET, user.pw_uid, user.pw_gid)
+        os.chmod(WORKER_SOCKET, 0o600)
+
+    def start_daxd(self, wait=True, timeout=60, wrapper=(), env=None):
+        """daxd.service. `wrapper`: words before daxd's, as ["valgrind"]."""
+        user = pwd.getpwnam("daxd")
+        for folder in ("/var/lib/daxd", "/var/lib/daxd/layouts"):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        notify = Notify("daxd")
+        environment = {**os.environ, **(env or {}), "NOTIFY_SOCKET": notify.path,
+                       "SYSTEMD_DEVICE_VERIFY_SYSFS": "0"}
+        try:
+            self.daxd = start("daxd", [*restricted(user="daxd"), *wrapper, "/usr/libexec/daxd"],
+                              env=environment, umask=0o077)
+            if wait:
+                notify.wait_ready(self.daxd, timeout, "daxd")
+        finally:
+            notify.close()
+
+    def stop_daxd(self, timeout=60):
+        """As systemd would: it ends in order."""
+        if self.daxd:
+            self.daxd.terminate()
+            self.daxd.wait(timeout)
+            self.daxd = None
+
+    def kill_daxd(self):
+        """Without a chance to do anything. Its workers go by themselves."""
+        self.daxd.send_signal(signal.SIGKILL)
+        self.daxd.wait()
+        self.daxd = None
+
+    def reboot(self, control, reversed_ids=False):
+        """Ends everything, clears /run/daxd, lets the kernel's side of it happen, and starts again.
+        Processes that are stuck in a write are let go."""
+        self.kill_daxd()
+        control.clear()
+        self.stop()
+        for name in os.listdir("/run/daxd"):
+            path = f"/run/daxd/{name}"
+            shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+        control.reboot(reversed_ids)
+        subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
+        self.start()
