@@ -15,6 +15,21 @@ DRIVERS = f"{BUS}/drivers"
 REGION = regions()[0]
 
 sim = Control()
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def write(path, value):
+    """Writes an attribute in one write(2), also when that gives EINTR."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        write_once(fd, str(value).encode())
+    finally:
+        os.close(fd)
+
+
+def write_once(fd, value):
+    if libc.write(fd, value, len(value)) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def errno_of(function, *args, **options):

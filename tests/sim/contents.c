@@ -97,11 +97,12 @@ int contents_write(Contents *contents, uint64_t start, const void *data, size_t 
 
 int contents_fill(Contents *contents, uint64_t start, uint64_t size, const void *pattern,
                   size_t pattern_size) {
-        size_t chunk_size = CHUNK / pattern_size * pattern_size;
         _cleanup_free_ char *chunk = NULL;
+        size_t chunk_size;
 
-        if (pattern_size == 0 || chunk_size == 0)
+        if (pattern_size == 0 || pattern_size > CHUNK)
                 return -EINVAL;
+        chunk_size = CHUNK / pattern_size * pattern_size;
         chunk = malloc(chunk_size);
         if (!chunk)
                 return -ENOMEM;

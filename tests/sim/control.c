@@ -195,20 +195,35 @@ static int do_block(World *world, json_object *request, json_object *answer) {
         return memory_set_trouble(world, &trouble);
 }
 
+/* A text that may have zero bytes in it. */
+static const char *get_pattern(json_object *request, size_t *ret_size) {
+        json_object *value;
+
+        *ret_size = 0;
+        if (!json_object_object_get_ex(request, "pattern", &value))
+                return NULL;
+        *ret_size = json_object_get_string_len(value);
+        return json_object_get_string(value);
+}
+
 static int do_fill(World *world, json_object *request, json_object *answer) {
-        const char *pattern = get_text(request, "pattern") ?: "";
+        size_t size;
+        const char *pattern = get_pattern(request, &size);
 
         return contents_fill(world->contents, get_number(request, "start", 0),
-                             get_number(request, "size", 0), pattern, strlen(pattern));
+                             get_number(request, "size", 0), pattern, size);
 }
 
 static int do_find(World *world, json_object *request, json_object *answer) {
-        const char *pattern = get_text(request, "pattern") ?: "";
         uint64_t where;
+        size_t size;
+        const char *pattern = get_pattern(request, &size);
         int r;
 
+        if (size == 0)
+                return -EINVAL;
         r = contents_find(world->contents, get_number(request, "start", 0),
-                          get_number(request, "size", 0), pattern, strlen(pattern), &where);
+                          get_number(request, "size", 0), pattern, size, &where);
         if (r > 0)
                 json_object_object_add(answer, "where", json_object_new_uint64(where));
         return r < 0 ? r : 0;

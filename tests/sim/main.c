@@ -9,7 +9,9 @@
 #include "tests/sim/server.h"
 #include "tests/sim/world.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
@@ -81,6 +83,14 @@ static int add_regions(World *world, const Options *options) {
         return 0;
 }
 
+/*
+ * From now on sees no mounts that others make: if our /sys were put over the real one, whoever of our
+ * threads looked into that, as libc does, would wait for himself.
+ */
+static int stay_out(void) {
+        return unshare(CLONE_NEWNS) < 0 ? -errno : 0;
+}
+
 static int run(const Options *options) {
         World *world = NULL;
         Server *server = NULL;
@@ -91,6 +101,8 @@ static int run(const Options *options) {
                 r = add_regions(world, options);
         if (r == 0)
                 r = server_new(world, options->folder, &server);
+        if (r == 0)
+                r = stay_out();
         if (r == 0)
                 r = control_new(world, options->control);
         if (r == 0) {
