@@ -93,15 +93,16 @@ static int block_uevent_store(Write *write, void *data) {
 }
 
 static const FolderClass block_class = { .attributes = {
-        { "state", 0644, state_show, state_store },
-        { "valid_zones", 0444, zones_show },
-        { "online", 0644, online_show, online_store },
-        { "phys_index", 0444, index_show },
-        { "phys_device", 0444, .text = "0\n" },
-        { "removable", 0444, .text = "1\n" },
-        { "uevent", 0644, NULL, block_uevent_store },
-        { "subsystem", S_IFLNK, .text = "../../../../bus/memory" },
-} };
+                                                 { "state", 0644, state_show, state_store },
+                                                 { "valid_zones", 0444, zones_show },
+                                                 { "online", 0644, online_show, online_store },
+                                                 { "phys_index", 0444, index_show },
+                                                 { "phys_device", 0444, .text = "0\n" },
+                                                 { "removable", 0444, .text = "1\n" },
+                                                 { "uevent", 0644, NULL, block_uevent_store },
+                                                 { "subsystem", S_IFLNK,
+                                                   .text = "../../../../bus/memory" },
+                                         } };
 
 static void block_name(const Block *block, char name[32]) {
         snprintf(name, 32, "memory%llu", (unsigned long long)block->number);
@@ -192,9 +193,10 @@ static int auto_online_store(Write *write, void *data) {
 }
 
 static const FolderClass memory_class = { .attributes = {
-        { "block_size_bytes", 0444, block_size_show },
-        { "auto_online_blocks", 0644, auto_online_show, auto_online_store },
-} };
+                                                  { "block_size_bytes", 0444, block_size_show },
+                                                  { "auto_online_blocks", 0644, auto_online_show,
+                                                    auto_online_store },
+                                          } };
 
 int blocks_new(World *world, Sysfs *sysfs) {
         Tree *tree = world->tree;

@@ -90,8 +90,8 @@ int contents_write(Contents *contents, uint64_t start, const void *data, size_t 
         if (offset % PAGE == 0 && size % PAGE == 0 && is_zero(data, size))
                 return fallocate(piece->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
                                  size) < 0 ?
-                               -errno :
-                               0;
+                             -errno :
+                             0;
         return pwrite(piece->fd, data, size, offset) == (ssize_t)size ? 0 : -EIO;
 }
 

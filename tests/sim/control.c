@@ -63,8 +63,10 @@ static int get_word(json_object *request, const char *key, const char *const *wo
 
 static int do_fault(World *world, json_object *request, json_object *answer) {
         static const char *const actions[_FAULT_ACTION_MAX] = {
-                [FAULT_FAIL] = "fail",  [FAULT_SKIP] = "skip",
-                [FAULT_FAIL_AFTER] = "fail-after",  [FAULT_STOP] = "stop",
+                [FAULT_FAIL] = "fail",
+                [FAULT_SKIP] = "skip",
+                [FAULT_FAIL_AFTER] = "fail-after",
+                [FAULT_STOP] = "stop",
                 [FAULT_STOP_AFTER] = "stop-after",
         };
         static const char *const signals[_FAULT_SIGNAL_MAX] = {

@@ -52,8 +52,8 @@ struct Region {
         size_t n_claims;
         uint64_t available;
         uint64_t full_until; /* there is no hole before this address */
-        Device **devices; /* by instance */
-        size_t n_devices; /* slots */
+        Device **devices;    /* by instance */
+        size_t n_devices;    /* slots */
         size_t lowest_free;
         Device *seed, *youngest;
         void *view; /* its face in sysfs */
@@ -102,15 +102,16 @@ typedef struct DaxListener {
         int (*range_added)(World *world, Range *range);
         void (*range_removed)(World *world, Range *range);
         void (*driver_changed)(World *world, Device *device, Driver before);
-        void (*driver_leaves)(World *world, Device *device); /* with the world unlocked in between */
+        void (*driver_leaves)(World *world,
+                              Device *device); /* with the world unlocked in between */
         void (*complain)(World *world, const char *message);
 } DaxListener;
 
 int dax_new(const DaxListener *listener, Dax **ret_dax);
 void dax_free(World *world);
 
-Region *dax_regions(const Dax *dax);     /* the first, by age */
-Device *dax_devices(const Dax *dax);     /* the first, by age */
+Region *dax_regions(const Dax *dax);                /* the first, by age */
+Device *dax_devices(const Dax *dax);                /* the first, by age */
 Device *dax_find(const Dax *dax, const char *name); /* as it is written to an attribute */
 Region *dax_region_by_id(const Dax *dax, uint32_t id);
 Region *dax_region_at(const Dax *dax, uint64_t start);

@@ -221,10 +221,9 @@ static bool fault_judge(const Fault *fault, Verdict *verdict) {
 void faults_begin(World *world, const Write *write, const char *path, Verdict *ret_verdict) {
         Faults *faults = world->faults;
         Verdict verdict = { .number = ++faults->n_writes };
-        Stop stop = { .number = verdict.number,
-                      .pid = write->pid,
-                      .path = path,
-                      .value = write->text };
+        Stop stop = {
+                .number = verdict.number, .pid = write->pid, .path = path, .value = write->text
+        };
         FaultSignal signal = FAULT_SIGNAL_NONE;
 
         note_begin(faults, write, path);

@@ -47,9 +47,9 @@ typedef struct Stop {
         pid_t pid;
         const char *path, *value;
         bool is_after;
-        bool is_told;     /* to a test */
+        bool is_told; /* to a test */
         bool is_released;
-        int error;   /* what the test wants of it then */
+        int error; /* what the test wants of it then */
         bool skip;
 } Stop;
 

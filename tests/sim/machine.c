@@ -120,7 +120,7 @@ int machine_reboot(World *world, bool reversed) {
         uevents_restart(world->uevents);
 
         for (size_t i = 0; r == 0 && i < machine->n_specs; i++)
-                r = probe_spec(world,
-                               &machine->specs[reversed ? machine->n_specs - 1 - i : i], NULL);
+                r = probe_spec(world, &machine->specs[reversed ? machine->n_specs - 1 - i : i],
+                               NULL);
         return r;
 }

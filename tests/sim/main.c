@@ -33,7 +33,13 @@ static int usage(FILE *to, int status) {
 }
 
 static int parse_options(int argc, char *argv[], Options *options) {
-        enum { KERNEL = 256, REGION_IDLE, MEMMAP, CONTROL, HELP };
+        enum {
+                KERNEL = 256,
+                REGION_IDLE,
+                MEMMAP,
+                CONTROL,
+                HELP
+        };
         static const struct option known[] = {
                 { "kernel", required_argument, NULL, KERNEL },
                 { "region-idle", no_argument, NULL, REGION_IDLE },

@@ -40,7 +40,7 @@ typedef struct Block {
 /* What a test has said of a block, there or not. */
 typedef struct BlockTrouble {
         uint64_t number;
-        int offline_error;     /* what taking it offline gives, 0: nothing */
+        int offline_error; /* what taking it offline gives, 0: nothing */
         int online_error;
         uint64_t offline_usec; /* how long that takes; a signal ends it */
         bool pinned;           /* for ever, unless a signal comes or this is taken back */

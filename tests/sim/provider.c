@@ -15,13 +15,14 @@
 #define CXL_ROOT "sys/devices/platform/ACPI0017:00/root0"
 #define PMEM_BUS "sys/devices/LNXSYSTM:00/LNXSYBUS:00/ACPI0012:00/ndbus0"
 
-static const FolderClass hmem_class = { .attributes = {
-        { "modalias", 0444, .text = "platform:hmem\n" },
-        { "numa_node", 0444, .text = "0\n" },
-        { "uevent", 0644, .text = "DRIVER=hmem\nMODALIAS=platform:hmem\n" },
-        { "subsystem", S_IFLNK, .text = "../../../bus/platform" },
-        { "driver", S_IFLNK, .text = "../../../bus/platform/drivers/hmem" },
-} };
+static const FolderClass
+        hmem_class = { .attributes = {
+                               { "modalias", 0444, .text = "platform:hmem\n" },
+                               { "numa_node", 0444, .text = "0\n" },
+                               { "uevent", 0644, .text = "DRIVER=hmem\nMODALIAS=platform:hmem\n" },
+                               { "subsystem", S_IFLNK, .text = "../../../bus/platform" },
+                               { "driver", S_IFLNK, .text = "../../../bus/platform/drivers/hmem" },
+                       } };
 
 static Entry *add_to_bus(World *world, RegionView *view, const char *bus, const Entry *device) {
         char path[64];
@@ -95,28 +96,32 @@ TARGET(5)
 TARGET(6)
 TARGET(7)
 
-static const FolderClass cxl_region_class = { .attributes = {
-        { "resource", 0644, cxl_resource_show },
-        { "size", 0644, cxl_size_show },
-        { "mode", 0444, .text = "ram\n" },
-        { "uuid", 0644, .text = "\n" },
-        { "target0", 0644, target0_show, .visible = has_target0 },
-        { "target1", 0644, target1_show, .visible = has_target1 },
-        { "target2", 0644, target2_show, .visible = has_target2 },
-        { "target3", 0644, target3_show, .visible = has_target3 },
-        { "target4", 0644, target4_show, .visible = has_target4 },
-        { "target5", 0644, target5_show, .visible = has_target5 },
-        { "target6", 0644, target6_show, .visible = has_target6 },
-        { "target7", 0644, target7_show, .visible = has_target7 },
-        { "subsystem", S_IFLNK, .text = "../../../../../../bus/cxl" },
-        { "driver", S_IFLNK, .text = "../../../../../../bus/cxl/drivers/cxl_region" },
-} };
+static const FolderClass
+        cxl_region_class = { .attributes = {
+                                     { "resource", 0644, cxl_resource_show },
+                                     { "size", 0644, cxl_size_show },
+                                     { "mode", 0444, .text = "ram\n" },
+                                     { "uuid", 0644, .text = "\n" },
+                                     { "target0", 0644, target0_show, .visible = has_target0 },
+                                     { "target1", 0644, target1_show, .visible = has_target1 },
+                                     { "target2", 0644, target2_show, .visible = has_target2 },
+                                     { "target3", 0644, target3_show, .visible = has_target3 },
+                                     { "target4", 0644, target4_show, .visible = has_target4 },
+                                     { "target5", 0644, target5_show, .visible = has_target5 },
+                                     { "target6", 0644, target6_show, .visible = has_target6 },
+                                     { "target7", 0644, target7_show, .visible = has_target7 },
+                                     { "subsystem", S_IFLNK, .text = "../../../../../../bus/cxl" },
+                                     { "driver", S_IFLNK,
+                                       .text = "../../../../../../bus/cxl/drivers/cxl_region" },
+                             } };
 
-static const FolderClass cxl_dax_class = { .attributes = {
-        { "modalias", 0444, .text = "cxl:t7\n" },
-        { "subsystem", S_IFLNK, .text = "../../../../../../../bus/cxl" },
-        { "driver", S_IFLNK, .text = "../../../../../../../bus/cxl/drivers/cxl_dax_region" },
-} };
+static const FolderClass
+        cxl_dax_class = { .attributes = {
+                                  { "modalias", 0444, .text = "cxl:t7\n" },
+                                  { "subsystem", S_IFLNK, .text = "../../../../../../../bus/cxl" },
+                                  { "driver", S_IFLNK,
+                                    .text = "../../../../../../../bus/cxl/drivers/cxl_dax_region" },
+                          } };
 
 static int serial_show(World *world, void *data, FILE *out) {
         const uint64_t *serial = data;
@@ -126,8 +131,8 @@ static int serial_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass memdev_class = { .attributes = {
-        { "serial", 0444, serial_show },
-} };
+                                                  { "serial", 0444, serial_show },
+                                          } };
 
 /* A memory device, the endpoint that it is reached by, and the endpoint's decoder. */
 static int add_target(World *world, Region *region, RegionView *view, size_t index) {
@@ -179,12 +184,14 @@ static int add_cxl(World *world, Region *region, RegionView *view) {
 
 /* --- persistent memory ------------------------------------------------------------------------ */
 
-static const FolderClass pmem_class = { .attributes = {
-        { "modalias", 0444, .text = "nd:t7\n" },
-        { "mode", 0444, .text = "dax\n" },
-        { "subsystem", S_IFLNK, .text = "../../../../../../../bus/nd" },
-        { "driver", S_IFLNK, .text = "../../../../../../../bus/nd/drivers/dax_pmem" },
-} };
+static const FolderClass
+        pmem_class = { .attributes = {
+                               { "modalias", 0444, .text = "nd:t7\n" },
+                               { "mode", 0444, .text = "dax\n" },
+                               { "subsystem", S_IFLNK, .text = "../../../../../../../bus/nd" },
+                               { "driver", S_IFLNK,
+                                 .text = "../../../../../../../bus/nd/drivers/dax_pmem" },
+                       } };
 
 static int add_pmem(World *world, Region *region, RegionView *view) {
         Entry *bus = tree_make_path(world->tree, PMEM_BUS);

@@ -316,8 +316,7 @@ static bool list_attributes(const Server *server, const Entry *folder, off_t fro
 }
 
 /* Entries are in the order of their numbers: so it can be gone on with whatever has come or gone. */
-static void list_entries(const Server *server, const Entry *folder, off_t from,
-                         Listing *listing) {
+static void list_entries(const Server *server, const Entry *folder, off_t from, Listing *listing) {
         uint64_t first = from > FIRST_CHILD ? from - FIRST_CHILD : 0;
         const Entry *last = first > 0 ? tree_find(server->world->tree, first - 1) : NULL;
         const Entry *child = last && last->parent == folder ? last->next : folder->first;
@@ -594,8 +593,8 @@ static void op_read(fuse_req_t req, fuse_ino_t number, size_t size, off_t offset
                         fuse_reply_err(req, r));
 }
 
-static void op_write(fuse_req_t req, fuse_ino_t number, const char *data, size_t size,
-                     off_t offset, struct fuse_file_info *file) {
+static void op_write(fuse_req_t req, fuse_ino_t number, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *file) {
         /* pages are written back without a file: they are nodes' */
         if (file->writepage || file->fh == 0)
                 write_node(req, number, data, size, offset);

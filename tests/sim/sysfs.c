@@ -103,11 +103,11 @@ static int mapping_offset_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass mapping_class = { .attributes = {
-        { "start", 0400, mapping_start_show },
-        { "end", 0400, mapping_end_show },
-        { "page_offset", 0400, mapping_offset_show },
-        { "uevent", 0644 },
-} };
+                                                   { "start", 0400, mapping_start_show },
+                                                   { "end", 0400, mapping_end_show },
+                                                   { "page_offset", 0400, mapping_offset_show },
+                                                   { "uevent", 0644 },
+                                           } };
 
 static int range_added(World *world, Range *range) {
         const DeviceView *view = range->device->view;
@@ -316,21 +316,22 @@ static bool device_has_memmap(World *world, void *data) {
                 { "numa_node", 0444, numa_node_show }, { "dev", 0444, number_show },               \
                 { "memmap_on_memory", 0644, memmap_show, memmap_store, device_has_memmap },        \
                 { "uevent", 0644, device_uevent_show, device_uevent_store },                       \
-                { "subsystem", S_IFLNK, device_subsystem_show },                                   \
-                { "driver", S_IFLNK, device_driver_show, .visible = device_is_bound }
+                { "subsystem", S_IFLNK, device_subsystem_show }, {                                 \
+                "driver", S_IFLNK, device_driver_show, .visible = device_is_bound                  \
+        }
 
 static const FolderClass device_class = { .attributes = {
-        { "size", 0644, size_show, size_store },
-        { "align", 0644, align_show, align_store },
-        { "mapping", 0200, NULL, mapping_store },
-        DEVICE_ATTRIBUTES,
-} };
+                                                  { "size", 0644, size_show, size_store },
+                                                  { "align", 0644, align_show, align_store },
+                                                  { "mapping", 0200, NULL, mapping_store },
+                                                  DEVICE_ATTRIBUTES,
+                                          } };
 
 static const FolderClass static_device_class = { .attributes = {
-        { "size", 0444, size_show },
-        { "align", 0444, align_show },
-        DEVICE_ATTRIBUTES,
-} };
+                                                         { "size", 0444, size_show },
+                                                         { "align", 0444, align_show },
+                                                         DEVICE_ATTRIBUTES,
+                                                 } };
 
 static int device_show(World *world, Device *device, DeviceView *view) {
         const RegionView *region = device->region->view;
@@ -445,20 +446,20 @@ static int delete_store(Write *write, void *data) {
 }
 
 static const FolderClass region_class = { .attributes = {
-        { "id", 0444, region_id_show },
-        { "size", 0444, region_size_show },
-        { "align", 0400, region_align_show },
-        { "available_size", 0444, available_show },
-        { "seed", 0444, seed_show },
-        { "create", 0644, create_show, create_store },
-        { "delete", 0200, NULL, delete_store },
-} };
+                                                  { "id", 0444, region_id_show },
+                                                  { "size", 0444, region_size_show },
+                                                  { "align", 0400, region_align_show },
+                                                  { "available_size", 0444, available_show },
+                                                  { "seed", 0444, seed_show },
+                                                  { "create", 0644, create_show, create_store },
+                                                  { "delete", 0200, NULL, delete_store },
+                                          } };
 
 static const FolderClass static_region_class = { .attributes = {
-        { "id", 0444, region_id_show },
-        { "size", 0444, region_size_show },
-        { "align", 0400, region_align_show },
-} };
+                                                         { "id", 0444, region_id_show },
+                                                         { "size", 0444, region_size_show },
+                                                         { "align", 0400, region_align_show },
+                                                 } };
 
 static int region_added(World *world, Region *region) {
         RegionView *view = calloc(1, sizeof(*view));
@@ -472,9 +473,8 @@ static int region_added(World *world, Region *region) {
                 return r;
 
         view->attributes = tree_add_folder(world->tree, view->parent, "dax_region",
-                                           region->spec.kind == REGION_PMEM ?
-                                                   &static_region_class :
-                                                   &region_class,
+                                           region->spec.kind == REGION_PMEM ? &static_region_class :
+                                                                              &region_class,
                                            region);
         return view->attributes ? 0 : -ENOMEM;
 }
@@ -507,11 +507,11 @@ static int remove_id_store(Write *write, void *data) {
 }
 
 static const FolderClass driver_class = { .attributes = {
-        { "bind", 0200, NULL, bind_store },
-        { "unbind", 0200, NULL, unbind_store },
-        { "new_id", 0200, NULL, new_id_store },
-        { "remove_id", 0200, NULL, remove_id_store },
-} };
+                                                  { "bind", 0200, NULL, bind_store },
+                                                  { "unbind", 0200, NULL, unbind_store },
+                                                  { "new_id", 0200, NULL, new_id_store },
+                                                  { "remove_id", 0200, NULL, remove_id_store },
+                                          } };
 
 static void driver_changed(World *world, Device *device, Driver before) {
         DeviceView *view = device->view;
@@ -562,12 +562,12 @@ static int seqnum_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass kernel_class = { .attributes = {
-        { "uevent_seqnum", 0444, seqnum_show },
-} };
+                                                  { "uevent_seqnum", 0444, seqnum_show },
+                                          } };
 
 static const FolderClass hugepage_class = { .attributes = {
-        { "hpage_pmd_size", 0444, .text = "2097152\n" },
-} };
+                                                    { "hpage_pmd_size", 0444, .text = "2097152\n" },
+                                            } };
 
 static int users_show(World *world, void *data, FILE *out) {
         fprintf(out, "%u\n", driver_users(world->dax));
@@ -575,14 +575,14 @@ static int users_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass device_dax_class = { .attributes = {
-        { "refcnt", 0444, users_show },
-        { "initstate", 0444, .text = "live\n" },
-} };
+                                                      { "refcnt", 0444, users_show },
+                                                      { "initstate", 0444, .text = "live\n" },
+                                              } };
 
 static const FolderClass module_class = { .attributes = {
-        { "refcnt", 0444, .text = "0\n" },
-        { "initstate", 0444, .text = "live\n" },
-} };
+                                                  { "refcnt", 0444, .text = "0\n" },
+                                                  { "initstate", 0444, .text = "live\n" },
+                                          } };
 
 static int idle_show(World *world, void *data, FILE *out) {
         fputs(world->region_idle ? "Y\n" : "N\n", out);
@@ -590,8 +590,8 @@ static int idle_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass hmem_parameters_class = { .attributes = {
-        { "region_idle", 0400, idle_show },
-} };
+                                                           { "region_idle", 0400, idle_show },
+                                                   } };
 
 static int memmap_possible_show(World *world, void *data, FILE *out) {
         fputs(world->memmap_possible ? "Y\n" : "N\n", out);
@@ -599,8 +599,9 @@ static int memmap_possible_show(World *world, void *data, FILE *out) {
 }
 
 static const FolderClass hotplug_parameters_class = { .attributes = {
-        { "memmap_on_memory", 0444, memmap_possible_show },
-} };
+                                                              { "memmap_on_memory", 0444,
+                                                                memmap_possible_show },
+                                                      } };
 
 static const struct {
         const char *folder, *name;
@@ -682,8 +683,8 @@ static int add_special_files(World *world, Entry *dev) {
         static const struct {
                 const char *name, *target;
         } links[] = {
-                { "fd", "/proc/self/fd" },         { "stdin", "/proc/self/fd/0" },
-                { "stdout", "/proc/self/fd/1" },   { "stderr", "/proc/self/fd/2" },
+                { "fd", "/proc/self/fd" },       { "stdin", "/proc/self/fd/0" },
+                { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
                 { "ptmx", "pts/ptmx" },
         };
 
@@ -700,8 +701,8 @@ static int add_special_files(World *world, Entry *dev) {
 }
 
 static const FolderClass proc_class = { .attributes = {
-        { "iomem", 0400, iomem_show },
-} };
+                                                { "iomem", 0400, iomem_show },
+                                        } };
 
 int sysfs_new(World *world, Sysfs **ret_sysfs) {
         Sysfs *sysfs = calloc(1, sizeof(*sysfs));
@@ -713,8 +714,8 @@ int sysfs_new(World *world, Sysfs **ret_sysfs) {
         r = add_skeleton(world, sysfs);
         if (r == 0)
                 r = add_special_files(world, sysfs->dev);
-        if (r == 0 && !tree_add_folder(world->tree, tree_root(world->tree), "proc", &proc_class,
-                                       NULL))
+        if (r == 0 &&
+            !tree_add_folder(world->tree, tree_root(world->tree), "proc", &proc_class, NULL))
                 r = -ENOMEM;
         if (r < 0) {
                 free(sysfs);

@@ -85,8 +85,8 @@ Entry *tree_child(Tree *tree, const Entry *folder, const char *name) {
         uint64_t hash = name_hash(folder->number, name);
         Entry *entry = tree->by_name[hash % tree->n_buckets];
 
-        while (entry && (entry->hash != hash || entry->parent != folder ||
-                         strcmp(entry->name, name) != 0))
+        while (entry &&
+               (entry->hash != hash || entry->parent != folder || strcmp(entry->name, name) != 0))
                 entry = entry->next_of_name;
         return entry;
 }

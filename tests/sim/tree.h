@@ -67,18 +67,18 @@ struct Entry {
         Entry *first, *last;
         uint64_t n_folders;
 
-        char *target;  /* links */
-        dev_t device;  /* special files */
-        mode_t mode;   /* these and nodes: permissions */
-        uid_t user;    /* nodes */
-        gid_t group;   /* nodes */
+        char *target; /* links */
+        dev_t device; /* special files */
+        mode_t mode;  /* these and nodes: permissions */
+        uid_t user;   /* nodes */
+        gid_t group;  /* nodes */
 };
 
 int tree_new(World *world, Tree **ret_tree);
 Tree *tree_free(Tree *tree);
 
 Entry *tree_root(Tree *tree);
-Entry *tree_find(Tree *tree, uint64_t number);                     /* NULL: gone */
+Entry *tree_find(Tree *tree, uint64_t number);                        /* NULL: gone */
 Entry *tree_child(Tree *tree, const Entry *folder, const char *name); /* NULL: none */
 
 /* Entries live until they are removed. NULL when out of memory or when there is one of that name. */

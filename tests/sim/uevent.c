@@ -96,10 +96,9 @@ static void send_to(const Uevents *uevents, unsigned group, const void *head, si
                     const void *body, size_t body_size) {
         struct sockaddr_nl to = { .nl_family = AF_NETLINK, .nl_groups = group };
         struct iovec parts[] = { { (void *)head, head_size }, { (void *)body, body_size } };
-        struct msghdr message = { .msg_name = &to,
-                                  .msg_namelen = sizeof(to),
-                                  .msg_iov = parts,
-                                  .msg_iovlen = 2 };
+        struct msghdr message = {
+                .msg_name = &to, .msg_namelen = sizeof(to), .msg_iov = parts, .msg_iovlen = 2
+        };
 
         (void)sendmsg(uevents->fd, &message, MSG_DONTWAIT);
 }
@@ -112,9 +111,8 @@ void uevents_send(Uevents *uevents, const Uevent *event) {
         char body[PROPERTIES_MAX], head[512];
         int size, head_size;
 
-        size = snprintf(body, sizeof(body),
-                        "ACTION=%s\nDEVPATH=%s\nSUBSYSTEM=%s\n%sSEQNUM=%llu\n", event->action,
-                        event->path, event->subsystem, event->properties ?: "",
+        size = snprintf(body, sizeof(body), "ACTION=%s\nDEVPATH=%s\nSUBSYSTEM=%s\n%sSEQNUM=%llu\n",
+                        event->action, event->path, event->subsystem, event->properties ?: "",
                         (unsigned long long)++uevents->seqnum);
         if (size >= (int)sizeof(body))
                 return;

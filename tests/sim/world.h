@@ -23,11 +23,11 @@ typedef struct Write Write;
 /* How releases of the kernel differ. */
 typedef struct Manner {
         const char *kernel;
-        const char *auto_online;  /* what becomes of new memory blocks */
-        bool prefers_kmem;        /* dynamic regions that are not idle go to kmem, not to device_dax */
-        bool ignores_misaligned;  /* a misaligned mapping is success without effect */
-        bool has_memmap;          /* memmap_on_memory of a device */
-        bool names_hmem;          /* hmem.N in /proc/iomem */
+        const char *auto_online; /* what becomes of new memory blocks */
+        bool prefers_kmem; /* dynamic regions that are not idle go to kmem, not to device_dax */
+        bool ignores_misaligned; /* a misaligned mapping is success without effect */
+        bool has_memmap;         /* memmap_on_memory of a device */
+        bool names_hmem;         /* hmem.N in /proc/iomem */
 } Manner;
 
 typedef struct World {

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The unmodified daxd, its workers, a real bus, libdaxctl and libudev on the imitation. Needs --bare
+--region-idle."""
+
+import errno
+import signal
+
+from common import *
+from system import System
+
+ROOT, REGION_PATH = "/org/daxd1", object_path("region", 0)
+MANAGER, REGION_FACE, DEVICE_FACE, JOB = (f"org.daxd1.{face}"
+                                          for face in ("Manager", "Region", "Device", "Job"))
+SECRET = b"somebody's secret"
+
+system = System()
+
+
+def create_device(size, **options):
+    path = call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", size, options)
+    return get(path, DEVICE_FACE, "Name")
+
+
+def ask(name, method, signature="", *args, **options):
+    return call(object_path("device", name), DEVICE_FACE, method, f"{signature}a{{sv}}", *args,
+                options)
+
+
+def shown():
+    """What daxd shows of devices: {name: properties}."""
+    return {properties[DEVICE_FACE]["Name"]: properties[DEVICE_FACE]
+            for properties in managed_objects().values() if DEVICE_FACE in properties}
+
+
+def agree():
+    """daxd, daxctl and the imitation say the same."""
+    modes = {"device_dax": "devdax", "kmem": "system-ram", None: None}
+    real = {d["name"]: (d["size"], modes[d["driver"]], d["ranges"])
+            for region in sim.state()["regions"] for d in region["devices"] if d["size"]}
+    starts = {f"/org/daxd1/region/{region['id']}": region["start"]
+              for region in sim.state()["regions"]}
+    ours = {name: (p["Size"], {"none": None}.get(p["Mode"], p["Mode"]),
+                   [[starts[p["Region"]] + offset, size] for offset, size in p["Ranges"]])
+            for name, p in shown().items()}
+    equal(ours, real, "what daxd shows")
+    listed = {d["chardev"]: (d["size"], d.get("mode") if d.get("state") != "disabled" else None,
+                             sorted(([m["start"], m["size"]] for m in d["mappings"])))
+              for region in daxctl_list() for d in region.get("devices", [])}
+    equal(listed, {name: (size, mode, sorted(ranges)) for name, (size, mode, ranges)
+                   in real.items()}, "what daxctl lists")
+    equal(os.listdir("/run/daxd/transactions"), [], "records")
+
+
+def fresh(function):
+    """Marks a test that begins after a boot."""
+    def rebooted():
+        system.reboot(sim)
+        function()
+    rebooted.__name__ = function.__name__
+    return test(rebooted)
+
+
+@test
+def the_system_starts():
+    system.start()
+    equal(get(ROOT, MANAGER, "AutoOnline"), "offline" if KERNEL == "6.1" else "online", "AutoOnline")
+    agree()
+
+
+@fresh
+def a_device_goes_through_all_modes():
+    name = create_device(2 * BLOCK, label="scratch")
+    agree()
+    ask(name, "SetMode", "s", "system-ram")
+    equal(shown()[name]["OnlineBlocks"], 2, "OnlineBlocks")
+    agree()
+    ask(name, "Resize", "t", 3 * BLOCK, force=True)
+    agree()
+    ask(name, "SetMode", "s", "devdax", force=True)
+    agree()
+    equal(sim.state()["leaks"], [], "leaks")
+    ask(name, "Destroy")
+    equal(shown(), {}, "devices")
+    agree()
+
+
+@fresh
+def daxdctl_and_daxctl_see_the_same():
+    run("daxdctl", "create-device", "-r", "0", "-s", "256M", "--label", "scratch")
+    wanted = [{key: d[key] for key in ("chardev", "size", "align", "mode", "target_node")}
+              for d in json.loads(run("daxctl", "list", "-D"))]
+    ours = json.loads(run("daxdctl", "list", "-D"))
+    equal([{key: d[key] for key in wanted[0]} for d in ours], wanted, "devices")
+    run("daxdctl", "destroy-device", "scratch")
+    equal(json.loads(run("daxctl", "list", "-D") or "[]"), [], "devices")
+
+
+@fresh
+def wiped_is_wiped():
+    name = create_device(BLOCK, label="one")
+    with Node(name) as node:
+        node.fill(SECRET)
+    equal(ask(name, "GetHolders"), [], "holders")
+    ask(name, "Destroy")
+    name = create_device(BLOCK, label="two")
+    equal(sim.find(FIRST.start, BLOCK, SECRET.decode()), None, "the secret")
+    with Node(name) as node:
+        equal(node.find(SECRET), -1, "the secret, by the node")
+        equal(ask(name, "GetHolders"), [[os.getpid(), "python3"]], "holders")
+    agree()
+
+
+@fresh
+def foreign_changes_are_seen_by_their_events():
+    with Signals() as signals:
+        name = create(4 * MIB)
+        bind("device_dax", name)
+        signals.wait("InterfacesAdded", "/org/daxd1")
+        unbind("device_dax", name)
+        signals.wait("PropertiesChanged", object_path("device", name))
+    agree()
+    index = sim.add_region("256M@0x200000000")
+    wait_until(lambda: f"/org/daxd1/region/{index}" in managed_objects(), 10, "the region")
+    sim.remove_region(index, for_good=True)
+    wait_until(lambda: f"/org/daxd1/region/{index}" not in managed_objects(), 10,
+               "the region to go")
+
+
+@fresh
+def a_write_that_fails_is_rolled_back():
+    before = sim.state()["regions"]
+    sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
+    error = refused("Kernel", create_device, 4 * MIB)
+    require("EIO" in error.message, error.message)
+    after = sim.state()["regions"]
+    for region in (*before, *after):
+        for key in ("seed", "youngest"):
+            region.pop(key)
+    equal(after, before, "the regions")
+    agree()
+
+
+@fresh
+def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
+    before = sim.count()
+    with sim.stopped(path="*/device_dax/bind") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", 4 * MIB, {})
+        writer = stop.wait()
+        system.kill_daxd()
+        os.kill(writer.pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{writer.pid}"), 10, "the worker to be gone")
+    system.start_daxd()
+    try:
+        pending.result()
+        fail("the call of a daxd that was killed has a reply")
+    except DBusError:
+        pass
+    require(sim.count() > before, "nothing was written")
+    equal(shown(), {}, "devices")
+    agree()
+
+
+@fresh
+def a_worker_that_hangs_holds_up_no_other_region():
+    other = object_path("region", 1)
+    with sim.stopped(path="*/dax0.0/size", signal="none") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", 4 * MIB, {})
+        at = stop.wait()
+        path = call(other, REGION_FACE, "CreateDevice", "ta{sv}", 4 * MIB, {})
+        equal(get(path, DEVICE_FACE, "Size"), 4 * MIB, "size of the other")
+        stop.release(at)
+        pending.result()
+    agree()
+
+
+@fresh
+def offlining_can_be_cancelled():
+    name = create_device(BLOCK, mode="system-ram")
+    sim.block(FIRST.start // BLOCK, pinned=True)
+    with Signals() as signals:
+        pending = Call(object_path("device", name), DEVICE_FACE, "OfflineMemory", "a{sv}",
+                       {"tag": "stuck"})
+        job = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        wait_until(lambda: state_of(FIRST.start // BLOCK) == "going-offline", 10, "offlining")
+        call(job, JOB, "Cancel", "a{sv}", {})
+        refused("Cancelled", pending.result)
+    sim.calm()
+    equal(state_of(FIRST.start // BLOCK), "online", "state of the block")
+    agree()
+
+
+@test
+def ids_change_with_a_reboot():
+    system.reboot(sim, reversed_ids=True)
+    equal(get(REGION_PATH, REGION_FACE, "Size"), SECOND.size, "size of region 0")
+    agree()
+
+
+main()
