@@ -437,18 +437,28 @@ static void op_release(fuse_req_t req, fuse_ino_t number, struct fuse_file_info 
 
 /* --- attributes ------------------------------------------------------------------------------- */
 
-static int read_attribute(World *world, fuse_ino_t number, off_t offset, Handle *handle) {
+/* Copies out what there is: others may be reading the same open file, and the reader closing it. */
+static ssize_t read_attribute(World *world, fuse_ino_t number, uint64_t offset, char *buffer,
+                              size_t size, Handle *handle) {
         const Entry *entry = find_entry(world, number);
         const Attribute *attribute = find_attribute(world, entry, number);
+        size_t n;
 
         if (!attribute)
-                return ENODEV;
-        if (offset > 0 && handle->text)
-                return 0;
+                return -ENODEV;
+        if (offset == 0 || !handle->text) {
+                int r;
 
-        free(TAKE_PTR(handle->text));
-        handle->size = 0;
-        return -show(world, entry, attribute, handle);
+                free(TAKE_PTR(handle->text));
+                handle->size = 0;
+                r = show(world, entry, attribute, handle);
+                if (r < 0)
+                        return r;
+        }
+
+        n = offset < handle->size ? MIN(handle->size - offset, size) : 0;
+        memcpy(buffer, handle->text + MIN(offset, (uint64_t)handle->size), n);
+        return n;
 }
 
 static void on_interrupt(fuse_req_t req, void *data) {
@@ -540,19 +550,6 @@ static ssize_t access_memory(World *world, fuse_ino_t number, uint64_t offset, c
         return done;
 }
 
-static void read_node(fuse_req_t req, fuse_ino_t number, size_t size, off_t offset) {
-        World *world = server_of(req)->world;
-        _cleanup_free_ char *buffer = malloc(size);
-        ssize_t n = -ENOMEM;
-
-        if (buffer) {
-                world_lock(world);
-                n = access_memory(world, number, offset, buffer, NULL, size);
-                world_unlock(world);
-        }
-        (void)(n < 0 ? fuse_reply_err(req, -n) : fuse_reply_buf(req, buffer, n));
-}
-
 static void write_node(fuse_req_t req, fuse_ino_t number, const char *data, size_t size,
                        off_t offset) {
         World *world = server_of(req)->world;
@@ -577,20 +574,16 @@ static void op_read(fuse_req_t req, fuse_ino_t number, size_t size, off_t offset
                     struct fuse_file_info *file) {
         World *world = server_of(req)->world;
         Handle *handle = (Handle *)(uintptr_t)file->fh;
-        size_t left;
-        int r;
+        _cleanup_free_ char *buffer = malloc(size);
+        ssize_t n = -ENOMEM;
 
-        if (!handle) {
-                read_node(req, number, size, offset);
-                return;
+        if (buffer) {
+                world_lock(world);
+                n = handle ? read_attribute(world, number, offset, buffer, size, handle) :
+                             access_memory(world, number, offset, buffer, NULL, size);
+                world_unlock(world);
         }
-
-        world_lock(world);
-        r = read_attribute(world, number, offset, handle);
-        world_unlock(world);
-        left = r == 0 && (size_t)offset < handle->size ? handle->size - offset : 0;
-        (void)(r == 0 ? fuse_reply_buf(req, left ? handle->text + offset : NULL, MIN(left, size)) :
-                        fuse_reply_err(req, r));
+        (void)(n < 0 ? fuse_reply_err(req, -n) : fuse_reply_buf(req, buffer, n));
 }
 
 static void op_write(fuse_req_t req, fuse_ino_t number, const char *data, size_t size, off_t offset,

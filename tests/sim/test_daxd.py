@@ -196,4 +196,14 @@ def ids_change_with_a_reboot():
     agree()
 
 
+@test
+def nobody_has_complained():
+    system.stop_daxd()
+    for name in os.listdir("/run/daxsim"):
+        if name.endswith(".log"):
+            text = read(f"/run/daxsim/{name}")
+            for complaint in ("Sanitizer", "runtime error"):
+                require(complaint not in text, f"{name} says:\n{text}")
+
+
 main()
