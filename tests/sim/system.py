@@ -82,6 +82,7 @@ class System:
         self.start_bus()
         self.start_workers()
         self.start_daxd()
+        self.wait_layouts()
 
     def stop(self):
         self.stop_daxd()
@@ -133,6 +134,12 @@ class System:
                 notify.wait_ready(self.daxd, timeout, "daxd")
         finally:
             notify.close()
+
+    @staticmethod
+    def wait_layouts():
+        """daxd-layouts.service: waits until every layout has been tried."""
+        subprocess.run([*restricted(user="daxd"), "/usr/libexec/daxd", "--wait-layouts"],
+                       check=True, cwd="/")
 
     def stop_daxd(self, timeout=60):
         """As systemd would: it ends in order."""
