@@ -132,9 +132,12 @@ class Events:
         events = []
         while True:
             try:
-                _, *pairs = self.socket.recv(8192).rstrip(b"\0").split(b"\0")
+                message, (sender, _) = self.socket.recvfrom(8192)
             except BlockingIOError:
                 return events
+            if sender == 0:  # of this machine's own kernel, which sends to all namespaces
+                continue
+            _, *pairs = message.rstrip(b"\0").split(b"\0")
             events.append(dict(pair.decode().split("=", 1) for pair in pairs))
 
 
