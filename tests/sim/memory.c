@@ -152,22 +152,6 @@ int memory_boot(World *world, uint64_t size) {
         return r;
 }
 
-void memory_reset(World *world) {
-        Memory *memory = world->memory;
-
-        for (size_t i = memory->n_blocks; i-- > 0;) {
-                int node = memory->blocks[i]->node;
-
-                if (memory->blocks[i]->zone == ZONE_BOOT)
-                        continue;
-                block_remove(world, i);
-                if (!node_has_blocks(memory, node))
-                        memory->listener->node_removed(world, node);
-        }
-        memory->n_leaks = 0;
-        memory->auto_online = online_type(world->manner->auto_online);
-}
-
 /* --- leaks ------------------------------------------------------------------------------------ */
 
 size_t memory_n_leaks(const Memory *memory) {
@@ -231,6 +215,24 @@ static int hotplug_lock(World *world, const Write *write) {
 static void hotplug_unlock(World *world) {
         world->memory->hotplug_locked = false;
         world_changed(world);
+}
+
+void memory_reset(World *world) {
+        Memory *memory = world->memory;
+
+        (void)hotplug_lock(world, NULL); /* whoever has it still works on a block */
+        for (size_t i = memory->n_blocks; i-- > 0;) {
+                int node = memory->blocks[i]->node;
+
+                if (memory->blocks[i]->zone == ZONE_BOOT)
+                        continue;
+                block_remove(world, i);
+                if (!node_has_blocks(memory, node))
+                        memory->listener->node_removed(world, node);
+        }
+        hotplug_unlock(world);
+        memory->n_leaks = 0;
+        memory->auto_online = online_type(world->manner->auto_online);
 }
 
 /* --- zones ------------------------------------------------------------------------------------ */

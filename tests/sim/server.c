@@ -4,11 +4,15 @@
  * The number of a node of the file system is that of its entry, times SLOTS, plus the slot of an
  * attribute. Since entries' numbers are never used again nothing has to be counted: what has gone is
  * not found. Nothing is remembered by the kernel, but what never changes.
+ *
+ * The kernel locks a file while it is written to; sysfs does not. So whoever opens an attribute while a
+ * write to it is under way gets another file: the same number with an alias in its upper bits.
  */
 
 #define FUSE_USE_VERSION 312
 
 #include "tests/sim/server.h"
+#include "daemon/util/array.h"
 #include "daemon/util/cleanup.h"
 #include "tests/sim/contents.h"
 #include "tests/sim/dax.h"
@@ -21,6 +25,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fuse_lowlevel.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +35,7 @@
 #define FOREVER 1e9
 #define ATTRIBUTE_SIZE 4096
 #define THREADS_MAX 1000 /* as many writes may wait at a time */
+#define ALIAS_SHIFT 40
 #define FIRST_CHILD 1000 /* in the order of a listing: "." and "..", attributes, entries */
 
 struct Server {
@@ -37,6 +43,9 @@ struct Server {
         struct fuse_session *session;
         struct timespec started;
         bool is_mounted;
+        fuse_ino_t *writing; /* attributes, once for each write under way; with the world locked */
+        size_t n_writing;
+        uint64_t last_alias;
 };
 
 /* An attribute that is open: what it showed when it was last read from its start. */
@@ -49,9 +58,13 @@ _Static_assert(ATTRIBUTES_MAX < SLOTS, "an attribute has no number");
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
+static fuse_ino_t without_alias(fuse_ino_t number) {
+        return number & ((UINT64_C(1) << ALIAS_SHIFT) - 1);
+}
+
 static Entry *find_entry(World *world, fuse_ino_t number) {
         return number == FUSE_ROOT_ID ? tree_root(world->tree) :
-                                        tree_find(world->tree, number / SLOTS);
+                                        tree_find(world->tree, without_alias(number) / SLOTS);
 }
 
 static fuse_ino_t number_of(const Entry *entry, unsigned slot) {
@@ -60,7 +73,7 @@ static fuse_ino_t number_of(const Entry *entry, unsigned slot) {
 
 /* NULL: the number is the entry's own, or of an attribute that is not there now. */
 static const Attribute *find_attribute(World *world, const Entry *entry, fuse_ino_t number) {
-        unsigned slot = number == FUSE_ROOT_ID ? 0 : number % SLOTS;
+        unsigned slot = number == FUSE_ROOT_ID ? 0 : without_alias(number) % SLOTS;
         const Attribute *attribute;
 
         if (!entry || slot == 0 || entry->kind != ENTRY_FOLDER)
@@ -139,7 +152,20 @@ static const Attribute *attribute_by_name(World *world, const Entry *folder, con
         return NULL;
 }
 
-static int lookup(const Server *server, fuse_ino_t parent, const char *name,
+/* The number of an attribute for who looks it up now. */
+static fuse_ino_t number_to_open(Server *server, fuse_ino_t number) {
+        for (size_t i = 0; i < server->n_writing; i++)
+                if (server->writing[i] == number)
+                        return number | ++server->last_alias << ALIAS_SHIFT;
+
+        return number;
+}
+
+static bool is_for_ever(const Entry *folder, const Attribute *attribute) {
+        return folder->is_fixed && !attribute->visible && !attribute->store;
+}
+
+static int lookup(Server *server, fuse_ino_t parent, const char *name,
                   struct fuse_entry_param *ret_entry) {
         World *world = server->world;
         Entry *folder = find_entry(world, parent), *child;
@@ -150,8 +176,8 @@ static int lookup(const Server *server, fuse_ino_t parent, const char *name,
         attribute = attribute_by_name(world, folder, name);
         if (attribute) {
                 ret_entry->attr = stat_attribute(server, folder, attribute);
-                ret_entry->ino = ret_entry->attr.st_ino;
-                ret_entry->entry_timeout = folder->is_fixed && !attribute->visible ? FOREVER : 0;
+                ret_entry->ino = number_to_open(server, ret_entry->attr.st_ino);
+                ret_entry->entry_timeout = is_for_ever(folder, attribute) ? FOREVER : 0;
                 return 0;
         }
 
@@ -165,7 +191,7 @@ static int lookup(const Server *server, fuse_ino_t parent, const char *name,
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name) {
-        const Server *server = server_of(req);
+        Server *server = server_of(req);
         struct fuse_entry_param entry = {};
         int r;
 
@@ -380,8 +406,19 @@ static int open_attribute(const Attribute *attribute, struct fuse_file_info *fil
                 return ENOMEM;
 
         file->fh = (uintptr_t)handle;
-        file->direct_io = true;
         return 0;
+}
+
+/*
+ * As fuse_reply_open(), which in libfuse 3.14 does not know all the flags. Every write of an attribute
+ * comes here as it is, and does not wait for others.
+ */
+static int reply_open(fuse_req_t req, const struct fuse_file_info *file) {
+        struct fuse_open_out reply = { .fh = file->fh };
+
+        if (file->fh != 0)
+                reply.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+        return fuse_reply_buf(req, (const char *)&reply, sizeof(reply));
 }
 
 static int open_node(World *world, Device *device) {
@@ -411,7 +448,7 @@ static void op_open(fuse_req_t req, fuse_ino_t number, struct fuse_file_info *fi
         /* who was interrupted meanwhile does not get it */
         if (r != 0)
                 (void)fuse_reply_err(req, r);
-        else if (fuse_reply_open(req, file) == -ENOENT)
+        else if (reply_open(req, file) == -ENOENT)
                 free((Handle *)(uintptr_t)file->fh);
 }
 
@@ -496,9 +533,24 @@ static int store(Write *write, fuse_ino_t number) {
         return faults_end(write->world, write, path, &verdict, r);
 }
 
+static int store_noted(Server *server, Write *write, fuse_ino_t number) {
+        size_t i = 0;
+        int r;
+
+        r = ARRAY_APPEND(server->writing, server->n_writing, number);
+        if (r < 0)
+                return r;
+        r = store(write, number);
+        while (server->writing[i] != number)
+                i++;
+        ARRAY_REMOVE(server->writing, server->n_writing, i);
+        return r;
+}
+
 static void write_attribute(fuse_req_t req, fuse_ino_t number, const char *data, size_t size) {
         _cleanup_free_ char *text = strndup(data, size);
-        Write write = { .world = server_of(req)->world,
+        Server *server = server_of(req);
+        Write write = { .world = server->world,
                         .folder = number / SLOTS,
                         .text = text,
                         .size = size,
@@ -508,7 +560,7 @@ static void write_attribute(fuse_req_t req, fuse_ino_t number, const char *data,
         if (text) {
                 fuse_req_interrupt_func(req, on_interrupt, &write);
                 world_lock(write.world);
-                r = store(&write, number);
+                r = store_noted(server, &write, number);
                 world_unlock(write.world);
                 fuse_req_interrupt_func(req, NULL, NULL);
         }
@@ -592,7 +644,7 @@ static void op_write(fuse_req_t req, fuse_ino_t number, const char *data, size_t
         if (file->writepage || file->fh == 0)
                 write_node(req, number, data, size, offset);
         else
-                write_attribute(req, number, data, size);
+                write_attribute(req, without_alias(number), data, size);
 }
 
 static void op_init(void *userdata, struct fuse_conn_info *connection) {
@@ -661,6 +713,7 @@ Server *server_free(Server *server) {
                 fuse_remove_signal_handlers(server->session);
                 fuse_session_destroy(server->session);
         }
+        free(server->writing);
         free(server);
         return NULL;
 }

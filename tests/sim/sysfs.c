@@ -376,6 +376,7 @@ static void device_removed(World *world, Device *device) {
                 device_send(world, device, "remove");
         for (size_t i = 0; i < device->n_ranges; i++)
                 device->ranges[i]->view = NULL; /* goes with the folder */
+        tree_remove(world->tree, view->at_driver);
         tree_remove(world->tree, view->node);
         tree_remove(world->tree, view->by_number);
         tree_remove(world->tree, view->on_bus);

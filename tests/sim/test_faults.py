@@ -112,6 +112,25 @@ def somebody_acts_while_a_write_is_stopped():
 
 
 @clean_test
+def others_write_to_an_attribute_where_a_write_is_stopped():
+    path = f"{os.path.realpath(REGION)}/create"
+    open_before = os.open(path, os.O_RDWR)
+    with sim.stopped(path=path) as stop:
+        writer = Writer(path, 1)
+        at = stop.wait()
+        equal(create(), "dax0.1", "by who opens it")
+        write_once(open_before, b"1")
+        fd = os.open(path, os.O_WRONLY | os.O_TRUNC)
+        write_once(fd, b"1")
+        os.close(fd)
+        equal((os.pread(open_before, 32, 0), read(path)), (b"dax0.3\n", "dax0.3"), "the youngest")
+        stop.release(at)
+        equal(writer.errno(), 0, "errno")
+    equal(read(path), "dax0.4", "the youngest")
+    os.close(open_before)
+
+
+@clean_test
 def a_device_goes_while_its_write_is_stopped():
     path, size = size_of_new()
     with sim.stopped(path=path) as stop:

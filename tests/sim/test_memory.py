@@ -221,7 +221,19 @@ def a_reboot_forgets_all_but_the_memory():
     require(int(read("/sys/kernel/uevent_seqnum")) < 1100, "events were not counted anew")
     equal(sim.find(FIRST.start, MIB, SECRET.decode()), FIRST.start, "where the secret is")
     sim.fill(FIRST.start, MIB, "\0")
-    create()
+    equal(create(), "dax0.1", "the first new device")
+
+
+@clean_test
+def a_reboot_takes_everything_from_its_driver():
+    names = [create(BLOCK), create(BLOCK)]
+    to_kmem(names[0])
+    bind("device_dax", names[1])
+    set_state(FIRST.start // BLOCK, "online_movable")
+    sim.reboot()
+    equal([n for d in ("kmem", "device_dax") for n in os.listdir(f"{DRIVERS}/{d}")
+           if n.startswith("dax")], [], "devices of the drivers")
+    equal((blocks(), devices()), ([], ["dax0.0", "dax1.0"]), "blocks, devices")
 
 
 main()
