@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the tests of daxsim itself share: short words for raw writes. Judging is the guest's harness:
-what runs here is judged as it is there."""
+"""What the tests of daxsim itself share: short words for raw writes. Judging is the guest's
+harness: what runs here is judged as it is there."""
 
 import ctypes
 import select

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* A sparse file without a name for each piece of memory; what is written with zeroes has no pages. */
+/*
+ * A sparse file without a name for each piece of memory; what is written with zeroes has no pages.
+ */
 
 #include "tests/sim/contents.h"
 #include "daemon/util/array.h"

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Loaded into every program inside: gives the device nodes, which are plain files of daxsim, the face
- * of what they stand for. A file system in user space cannot have character devices whose memory it
- * provides. The nodes are known by their inode numbers, in which their minor numbers are.
+ * Loaded into every program inside: gives the device nodes, which are plain files of daxsim, the
+ * face of what they stand for. A file system in user space cannot have character devices whose
+ * memory it provides. The nodes are known by their inode numbers, in which their minor numbers are.
  */
 
 /* with it the names of one kind would stand for the other */

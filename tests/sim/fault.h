@@ -76,7 +76,9 @@ typedef struct Verdict {
 int faults_new(Faults **ret_faults);
 Faults *faults_free(Faults *faults);
 
-/* Notes a write and finds out what is to become of it; may wait. All are called with the lock held. */
+/*
+ * Notes a write and finds out what is to become of it; may wait. All are called with the lock held.
+ */
 void faults_begin(World *world, const Write *write, const char *path, Verdict *ret_verdict);
 /* It has given @result. Returns what its writer is to be told. */
 int faults_end(World *world, const Write *write, const char *path, const Verdict *verdict,

@@ -25,8 +25,8 @@ int machine_add_region(World *world, const RegionSpec *spec, Region **ret_region
 void machine_remove_region(World *world, Region *region, bool for_good);
 
 /*
- * Everything that a reboot resets is reset, but for processes: that is up to the caller. Regions are
- * probed in their order, or the other way round, so that they get other ids. What is in the memory
- * stays.
+ * Everything that a reboot resets is reset, but for processes: that is up to the caller. Regions
+ * are probed in their order, or the other way round, so that they get other ids. What is in the
+ * memory stays.
  */
 int machine_reboot(World *world, bool reversed);

@@ -90,8 +90,8 @@ static int add_regions(World *world, const Options *options) {
 }
 
 /*
- * From now on sees no mounts that others make: if our /sys were put over the real one, whoever of our
- * threads looked into that, as libc does, would wait for himself.
+ * From now on sees no mounts that others make: if our /sys were put over the real one, whoever of
+ * our threads looked into that, as libc does, would wait for himself.
  */
 static int stay_out(void) {
         return unshare(CLONE_NEWNS) < 0 ? -errno : 0;

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 /*
- * Like kstrtoull(): the whole text but for one newline; base 0 takes 0x and octal. Returns 0, -EINVAL
- * or -ERANGE.
+ * Like kstrtoull(): the whole text but for one newline; base 0 takes 0x and octal. Returns 0,
+ * -EINVAL or -ERANGE.
  */
 int number_parse(const char *text, unsigned base, uint64_t *ret_value);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The device that a region comes from, and what stands around it: soft-reserved memory has a platform
- * device, CXL a region with decoders and memory devices, persistent memory a namespace.
+ * The device that a region comes from, and what stands around it: soft-reserved memory has a
+ * platform device, CXL a region with decoders and memory devices, persistent memory a namespace.
  */
 
 #include "tests/sim/sysfs-internal.h"

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The number of a node of the file system is that of its entry, times SLOTS, plus the slot of an
- * attribute. Since entries' numbers are never used again nothing has to be counted: what has gone is
- * not found. Nothing is remembered by the kernel, but what never changes.
+ * The number of a node of the file system is that of its entry, times ENTRY_INODES, plus the slot
+ * of an attribute. Since entries' numbers are never used again nothing has to be counted: what has
+ * gone is not found. Nothing is remembered by the kernel, but what never changes.
  *
- * The kernel locks a file while it is written to; sysfs does not. So whoever opens an attribute while a
- * write to it is under way gets another file: the same number with an alias in its upper bits.
+ * The kernel locks a file while it is written to; sysfs does not. So whoever opens an attribute
+ * while a write to it is under way gets another file: the same number with an alias in its upper
+ * bits.
  */
 
 #define FUSE_USE_VERSION 312
@@ -31,7 +32,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define SLOTS 64
 #define FOREVER 1e9
 #define ATTRIBUTE_SIZE 4096
 #define THREADS_MAX 1000 /* as many writes may wait at a time */
@@ -54,7 +54,7 @@ typedef struct Handle {
         size_t size;
 } Handle;
 
-_Static_assert(ATTRIBUTES_MAX < SLOTS, "an attribute has no number");
+_Static_assert(ATTRIBUTES_MAX < ENTRY_INODES, "an attribute has no number");
 
 /* --- numbers ---------------------------------------------------------------------------------- */
 
@@ -63,17 +63,18 @@ static fuse_ino_t without_alias(fuse_ino_t number) {
 }
 
 static Entry *find_entry(World *world, fuse_ino_t number) {
-        return number == FUSE_ROOT_ID ? tree_root(world->tree) :
-                                        tree_find(world->tree, without_alias(number) / SLOTS);
+        return number == FUSE_ROOT_ID ?
+                       tree_root(world->tree) :
+                       tree_find(world->tree, without_alias(number) / ENTRY_INODES);
 }
 
 static fuse_ino_t number_of(const Entry *entry, unsigned slot) {
-        return entry->number * SLOTS + slot;
+        return entry->number * ENTRY_INODES + slot;
 }
 
 /* NULL: the number is the entry's own, or of an attribute that is not there now. */
 static const Attribute *find_attribute(World *world, const Entry *entry, fuse_ino_t number) {
-        unsigned slot = number == FUSE_ROOT_ID ? 0 : without_alias(number) % SLOTS;
+        unsigned slot = number == FUSE_ROOT_ID ? 0 : without_alias(number) % ENTRY_INODES;
         const Attribute *attribute;
 
         if (!entry || slot == 0 || entry->kind != ENTRY_FOLDER)
@@ -210,7 +211,7 @@ static int get_stat(const Server *server, fuse_ino_t number, struct stat *ret_st
         const Entry *entry = find_entry(server->world, number);
         const Attribute *attribute = find_attribute(server->world, entry, number);
 
-        if (!entry || (!attribute && number != FUSE_ROOT_ID && number % SLOTS != 0))
+        if (!entry || (!attribute && number != FUSE_ROOT_ID && number % ENTRY_INODES != 0))
                 return ENOENT;
 
         *ret_stat = attribute ? stat_attribute(server, entry, attribute) :
@@ -341,7 +342,9 @@ static bool list_attributes(const Server *server, const Entry *folder, off_t fro
         return true;
 }
 
-/* Entries are in the order of their numbers: so it can be gone on with whatever has come or gone. */
+/*
+ * Entries are in the order of their numbers: so it can be gone on with whatever has come or gone.
+ */
 static void list_entries(const Server *server, const Entry *folder, off_t from, Listing *listing) {
         uint64_t first = from > FIRST_CHILD ? from - FIRST_CHILD : 0;
         const Entry *last = first > 0 ? tree_find(server->world->tree, first - 1) : NULL;
@@ -410,8 +413,8 @@ static int open_attribute(const Attribute *attribute, struct fuse_file_info *fil
 }
 
 /*
- * As fuse_reply_open(), which in libfuse 3.14 does not know all the flags. Every write of an attribute
- * comes here as it is, and does not wait for others.
+ * As fuse_reply_open(), which in libfuse 3.14 does not know all the flags. Every write of an
+ * attribute comes here as it is, and does not wait for others.
  */
 static int reply_open(fuse_req_t req, const struct fuse_file_info *file) {
         struct fuse_open_out reply = { .fh = file->fh };
@@ -551,7 +554,7 @@ static void write_attribute(fuse_req_t req, fuse_ino_t number, const char *data,
         _cleanup_free_ char *text = strndup(data, size);
         Server *server = server_of(req);
         Write write = { .world = server->world,
-                        .folder = number / SLOTS,
+                        .folder = number / ENTRY_INODES,
                         .text = text,
                         .size = size,
                         .pid = fuse_req_ctx(req)->pid };
@@ -617,7 +620,7 @@ static void write_node(fuse_req_t req, fuse_ino_t number, const char *data, size
 static void flush_node(uint64_t node, void *userdata) {
         const Server *server = userdata;
 
-        (void)fuse_lowlevel_notify_inval_inode(server->session, node * SLOTS, 0, 0);
+        (void)fuse_lowlevel_notify_inval_inode(server->session, node * ENTRY_INODES, 0, 0);
 }
 
 /* --- both ------------------------------------------------------------------------------------- */

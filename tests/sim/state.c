@@ -9,8 +9,6 @@
 
 #include <json-c/json.h>
 
-#define SLOTS 64 /* see server.c */
-
 static void put_number(json_object *object, const char *key, uint64_t value) {
         json_object_object_add(object, key, json_object_new_uint64(value));
 }
@@ -36,7 +34,7 @@ static json_object *device_to_json(const Device *device) {
         const DeviceView *view = device->view;
 
         put_text(object, "name", device->name);
-        put_number(object, "inode", view->folder->number * SLOTS);
+        put_number(object, "inode", view->folder->number * ENTRY_INODES);
         put_number(object, "size", device_size(device));
         put_number(object, "align", device->align);
         put_text(object, "driver",

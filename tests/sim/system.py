@@ -76,8 +76,8 @@ def restricted(capabilities=(), user=None):
 
 
 class Journal:
-    """Takes what programs that talk to nobody but the journal have to say. A process of its own: who
-    writes to a full socket waits."""
+    """Takes what programs that talk to nobody but the journal have to say. A process of its own:
+    who writes to a full socket waits."""
 
     SOCKET = "/run/systemd/journal/socket"
 
@@ -156,13 +156,13 @@ class System:
             if not address.readline():
                 raise RuntimeError(f"there is no bus; see {RUN}/bus.log")
 
-    def start_workers(self):
-        """daxd-worker.socket: one process for each connection."""
+    def start_workers(self, wrapper=()):
+        """daxd-worker.socket: one process for each connection. `wrapper`: words before each."""
         if os.path.exists(WORKER_SOCKET):
             os.unlink(WORKER_SOCKET)
         words = ["systemd-socket-activate", "--seqpacket", "--accept", f"--listen={WORKER_SOCKET}"]
         words += [f"--setenv={name}" for name in PASSED_ON if name in os.environ]
-        self.workers = start("worker", [*words, *restricted(WORKER_CAPABILITIES),
+        self.workers = start("worker", [*words, *restricted(WORKER_CAPABILITIES), *wrapper,
                                         "/usr/libexec/daxd-worker"], umask=0o022)
         while not os.path.exists(WORKER_SOCKET):
             if self.workers.poll() is not None:

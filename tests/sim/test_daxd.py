@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The unmodified daxd, its workers, a real bus, libdaxctl and libudev on the imitation. Needs --bare
---region-idle."""
+"""The unmodified daxd, its workers, a real bus, libdaxctl and libudev on the imitation. Needs
+--bare --region-idle."""
 
 import errno
 import signal
@@ -63,7 +63,8 @@ def fresh(function):
 @test
 def the_system_starts():
     system.start()
-    equal(get(ROOT, MANAGER, "AutoOnline"), "offline" if KERNEL == "6.1" else "online", "AutoOnline")
+    equal(get(ROOT, MANAGER, "AutoOnline"), "offline" if KERNEL == "6.1" else "online",
+          "AutoOnline")
     agree()
 
 

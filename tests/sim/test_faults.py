@@ -103,7 +103,8 @@ def somebody_acts_while_a_write_is_stopped():
     with sim.stopped(path=path) as stop:
         writer = Writer(path, size)
         at = stop.wait()
-        equal((at.pid, at.path, at.value, at.after), (writer.pid, path, str(size), False), "the stop")
+        equal((at.pid, at.path, at.value, at.after), (writer.pid, path, str(size), False),
+              "the stop")
         resize("dax0.0", 4 * MIB)
         equal(read(path), "0", "size while its write is stopped")
         stop.release(at)

@@ -22,7 +22,8 @@ def a_node_looks_like_a_device():
     name = devdax()
     status = os.stat(f"/dev/{name}")
     require(stat.S_ISCHR(status.st_mode), "it is no character device")
-    equal(f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}", read(device(name, "dev")), "dev")
+    equal(f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}", read(device(name, "dev")),
+          "dev")
     equal((oct(status.st_mode & 0o7777), status.st_uid, status.st_size), ("0o600", 0, 0), "status")
     equal(os.path.realpath(f"/sys/dev/char/{read(device(name, 'dev'))}"),
           os.path.realpath(device(name)), "/sys/dev/char")
@@ -169,7 +170,8 @@ def a_cxl_region_has_its_shape():
         equal(int(read(f"{path}/../resource"), 16), 0x200000000, "resource")
         for index, serial in ((0, 0x42), (1, 7)):
             decoder = read(f"{path}/../target{index}")
-            equal(int(read(f"/sys/bus/cxl/devices/{decoder}/../uport/serial"), 16), serial, "serial")
+            equal(int(read(f"/sys/bus/cxl/devices/{decoder}/../uport/serial"), 16), serial,
+                  "serial")
         require(not os.path.exists(f"{path}/../target2"), "there is a third target")
         equal(driver("dax2.0"), "device_dax" if KERNEL == "6.1" else "kmem", "driver")
         [region] = [r for r in daxctl_list() if r["id"] == 2]

@@ -3,9 +3,9 @@
 
 /*
  * What the imitated /sys, /dev and /proc consist of: folders with attributes, links, device nodes.
- * An entry has a number that is never used again; it serves as inode number, so that who holds on to
- * something that has gone never meets something else in its place. Nothing here knows of FUSE or of
- * dax.
+ * An entry has a number that is never used again; it serves as inode number, so that who holds on
+ * to something that has gone never meets something else in its place. Nothing here knows of FUSE or
+ * of dax.
  */
 
 #include <stdbool.h>
@@ -38,6 +38,9 @@ typedef struct Attribute {
 } Attribute;
 
 #define ATTRIBUTES_MAX 32
+
+/* Inode numbers for an entry: its number times this, and for its attributes those that follow. */
+#define ENTRY_INODES 64
 
 /* What all folders of a kind have. */
 typedef struct FolderClass {
@@ -81,14 +84,19 @@ Entry *tree_root(Tree *tree);
 Entry *tree_find(Tree *tree, uint64_t number);                        /* NULL: gone */
 Entry *tree_child(Tree *tree, const Entry *folder, const char *name); /* NULL: none */
 
-/* Entries live until they are removed. NULL when out of memory or when there is one of that name. */
+/*
+ * Entries live until they are removed. NULL when out of memory or when there is one of that name.
+ */
 Entry *tree_add_folder(Tree *tree, Entry *parent, const char *name, const FolderClass *class,
                        void *data);
 Entry *tree_add_link(Tree *tree, Entry *parent, const char *name, const char *target);
 Entry *tree_add_node(Tree *tree, Entry *parent, const char *name, void *data);
 Entry *tree_add_special(Tree *tree, Entry *parent, const char *name, mode_t mode, dev_t device);
 
-/* Finds a folder by its path from the root, and makes what is missing of it, for ever. NULL: out of memory. */
+/*
+ * Finds a folder by its path from the root, and makes what is missing of it, for ever. NULL: out of
+ * memory.
+ */
 Entry *tree_make_path(Tree *tree, const char *path);
 
 /* Removes an entry and all that is in it. NULL is fine. */

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Events, sent at once in two forms: as the kernel does, for who listens to the kernel, and as udevd
- * does, for libudev. There is no udevd, and none of its rules is run.
+ * Events, sent at once in two forms: as the kernel does, for who listens to the kernel, and as
+ * udevd does, for libudev. There is no udevd, and none of its rules is run.
  */
 
 #include <stddef.h>
@@ -27,7 +27,7 @@ void uevents_restart(Uevents *uevents); /* the numbers of a new boot */
 void uevents_send(Uevents *uevents, const Uevent *event);
 
 /*
- * What somebody has written to a device's `uevent`: "ACTION [UUID [KEY=VALUE ...]]". Returns 0 and the
- * action, and in @properties what the event tells of it; or -EINVAL.
+ * What somebody has written to a device's `uevent`: "ACTION [UUID [KEY=VALUE ...]]". Returns 0 and
+ * the action, and in @properties what the event tells of it; or -EINVAL.
  */
 int uevent_parse(const char *text, char action[16], char *properties, size_t size);

@@ -81,7 +81,10 @@ void world_changed(World *world) {
         pthread_cond_broadcast(&world->changed);
 }
 
-/* Whether SIGKILL is among what waits to be delivered to a task; the kernel makes it of whatever ends it. */
+/*
+ * Whether SIGKILL is among what waits to be delivered to a task; the kernel makes it of whatever
+ * ends it.
+ */
 static bool is_ending(pid_t pid) {
         uint64_t pending = 0;
         char path[64], *line = NULL;

@@ -58,7 +58,7 @@ void world_unlock(World *world);
 void world_changed(World *world); /* wakes who waits */
 
 /*
- * Waits for a change, @usec at most unless 0. Returns 0, or -EINTR when a signal that ends the writer
- * has come, or any signal where @interruptible. @write may be NULL: then nothing interrupts.
+ * Waits for a change, @usec at most unless 0. Returns 0, or -EINTR when a signal that ends the
+ * writer has come, or any signal where @interruptible. @write may be NULL: then nothing interrupts.
  */
 int world_wait(World *world, const Write *write, bool interruptible, uint64_t usec);
