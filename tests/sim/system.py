@@ -27,16 +27,37 @@ WORKER_CAPABILITIES = ("chown", "fowner", "dac_read_search", "sys_ptrace", "sys_
 PASSED_ON = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
 
+def bind(path, kind, mode, user=None):
+    """A socket at a path, whatever is there now."""
+    if os.path.exists(path):
+        os.unlink(path)
+    bound = socket.socket(socket.AF_UNIX, kind)
+    bound.bind(path)
+    if user:
+        owner = pwd.getpwnam(user)
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    os.chmod(path, mode)
+    return bound
+
+
+def listen(path, kind, mode, user=None):
+    listener = bind(path, kind, mode, user)
+    listener.listen(128)
+    return listener
+
+
+def said(name):
+    """What a program has said so far."""
+    with open(f"{RUN}/{name}.log", encoding="utf-8", errors="replace") as log:
+        return log.read()
+
+
 class Notify:
     """A socket for sd_notify(3)."""
 
     def __init__(self, name):
         self.path = f"{RUN}/{name}.notify"
-        if os.path.exists(self.path):
-            os.unlink(self.path)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        os.chmod(self.path, 0o666)
+        self.socket = bind(self.path, socket.SOCK_DGRAM, 0o666)
 
     def wait_ready(self, process, timeout, what):
         """Waits for READY=1. The process dying is an error at once."""
@@ -49,10 +70,9 @@ class Notify:
             except socket.timeout:
                 pass
             if process.poll() is not None:
-                raise RuntimeError(f"{what} ended with status {process.returncode}; "
-                                   f"see {RUN}/{what}.log")
+                raise RuntimeError(f"{what} ended with status {process.returncode}\n{said(what)}")
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} is not ready after {timeout} s; see {RUN}/{what}.log")
+                raise TimeoutError(f"{what} is not ready after {timeout} s\n{said(what)}")
 
     def close(self):
         self.socket.close()
@@ -64,6 +84,15 @@ def start(name, command, **options):
     with open(f"{RUN}/{name}.log", "ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                 cwd="/", **options)
+
+
+def start_with_socket(name, listener, command, **options):
+    """Starts a program with a socket, as systemd gives it; see sd_listen_fds(3)."""
+    words = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
+    process = start(name, ["bash", "-c", words, name, *command], pass_fds=[listener.fileno()],
+                    **options)
+    listener.close()
+    return process
 
 
 def restricted(capabilities=(), user=None):
@@ -83,10 +112,7 @@ class Journal:
 
     def __init__(self):
         os.makedirs(os.path.dirname(self.SOCKET), exist_ok=True)
-        if os.path.exists(self.SOCKET):
-            os.unlink(self.SOCKET)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        listener.bind(self.SOCKET)
+        listener = bind(self.SOCKET, socket.SOCK_DGRAM, 0o666)
         self.process = start("journal", [sys.executable, "-c", "import socket\n"
                                          f"s = socket.socket(fileno={listener.fileno()})\n"
                                          "while True: print(s.recv(65536), flush=True)"],
@@ -136,16 +162,8 @@ class System:
     def start_broker(self):
         """It gets its socket from systemd, and talks to nobody without a journal."""
         self.journal = Journal()
-        if os.path.exists(BUS_SOCKET):
-            os.unlink(BUS_SOCKET)
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(BUS_SOCKET)
-        os.chmod(BUS_SOCKET, 0o666)
-        listener.listen(128)
-        self.bus = start("bus", ["bash", "-c", f"exec 3<&{listener.fileno()}; LISTEN_PID=$$ "
-                                 "LISTEN_FDS=1 exec dbus-broker-launch --scope system"],
-                         pass_fds=[listener.fileno()])
-        listener.close()
+        self.bus = start_with_socket("bus", listen(BUS_SOCKET, socket.SOCK_STREAM, 0o666),
+                                     ["dbus-broker-launch", "--scope", "system"])
 
     def start_dbus_daemon(self):
         ours, theirs = os.pipe()
@@ -154,23 +172,16 @@ class System:
         os.close(theirs)
         with os.fdopen(ours) as address:
             if not address.readline():
-                raise RuntimeError(f"there is no bus; see {RUN}/bus.log")
+                raise RuntimeError(f"there is no bus\n{said('bus')}")
 
     def start_workers(self, wrapper=()):
         """daxd-worker.socket: one process for each connection. `wrapper`: words before each."""
-        if os.path.exists(WORKER_SOCKET):
-            os.unlink(WORKER_SOCKET)
-        words = ["systemd-socket-activate", "--seqpacket", "--accept", f"--listen={WORKER_SOCKET}"]
+        words = ["systemd-socket-activate", "--seqpacket", "--accept"]
         words += [f"--setenv={name}" for name in PASSED_ON if name in os.environ]
-        self.workers = start("worker", [*words, *restricted(WORKER_CAPABILITIES), *wrapper,
-                                        "/usr/libexec/daxd-worker"], umask=0o022)
-        while not os.path.exists(WORKER_SOCKET):
-            if self.workers.poll() is not None:
-                raise RuntimeError(f"there is no socket for workers; see {RUN}/worker.log")
-            time.sleep(0.001)
-        user = pwd.getpwnam("daxd")
-        os.chown(WORKER_SOCKET, user.pw_uid, user.pw_gid)
-        os.chmod(WORKER_SOCKET, 0o600)
+        listener = listen(WORKER_SOCKET, socket.SOCK_SEQPACKET, 0o600, "daxd")
+        self.workers = start_with_socket("worker", listener,
+                                         [*words, *restricted(WORKER_CAPABILITIES), *wrapper,
+                                          "/usr/libexec/daxd-worker"], umask=0o022)
 
     def start_daxd(self, wait=True, timeout=60, wrapper=(), env=None):
         """daxd.service. `wrapper`: words before daxd's, as ["valgrind"]."""
