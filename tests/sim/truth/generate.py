@@ -37,11 +37,20 @@ class Generator:
         self.ids = set()
         self.unit = self.random.choice((2 * MIB, 2 * MIB, 64 * MIB, self.block_size))
         self.state = {}
+        self.opening = self.with_system_ram() if leave or self.chance(0.4) else []
+
+    def with_system_ram(self):
+        """A way to memory blocks, which chance alone seldom finds."""
+        region = self.region()
+        count = self.random.randint(1, self.sizes[region] // self.block_size)
+        return [f"size r{region}.0 {count * self.block_size}", f"new_id kmem r{region}.0"]
 
     def next(self, state):
         """The next operation, given what Machine.state() said."""
         self.state = state
         self.follow()
+        if self.opening:
+            return self.opening.pop(0)
         verbs, weights = zip(*self.weights)
         while True:
             verb = self.random.choices(verbs, weights)[0]

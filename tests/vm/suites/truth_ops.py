@@ -6,12 +6,19 @@ Started by tests/sim/truth/run, without daxd, and with persistent memory behind 
 with a boot for itself. DAXD_TRUTH_COUNT, _SEED, _LENGTH are for the generated operations.
 """
 
+import ctypes
+import select
+import signal
+from collections import Counter
+from errno import errorcode
+
 from harness import *
 
 PROGRAM = "/usr/local/lib/daxd-tests/sim-truth"
 COUNT = int(os.environ.get("DAXD_TRUTH_COUNT", "0"))
 SEED = os.environ.get("DAXD_TRUTH_SEED", "1")
 LENGTH = os.environ.get("DAXD_TRUTH_LENGTH", "40")
+LAST_COUNT = 150
 SECONDS = 1800
 
 
@@ -19,7 +26,8 @@ def scripts(folder):
     return sorted(f"{folder}/{name}" for name in os.listdir(folder) if name.endswith(".ops"))
 
 
-LAST = scripts(f"{PROGRAM}/scripts/last")
+# What each boot ends with: a script, or a generated sequence.
+LAST = [*scripts(f"{PROGRAM}/scripts/last"), None]
 
 
 def operations(name, *arguments):
@@ -61,10 +69,91 @@ if BOOT == 1:
         operations("static", *scripts(f"{PROGRAM}/scripts/static"))
 
 
+# --- what depends on the moment, and so can be in no script
+
+
+def outcome(fd, text):
+    """What a write gives."""
+    number = errno_of(os.write, fd, text.encode())
+    return errorcode[number] if number else "ok"
+
+
+def make_and_remove(machine, count, taken):
+    """Makes a device and removes it when somebody has had his try at it: a byte on the pipe."""
+    name, folder = machine.kernel_name("r0.1"), machine.regions[0].folder
+    for _ in range(count):
+        write(f"{folder}/create", 1)
+        os.read(taken, 1)
+        write(f"{folder}/delete", name)
+
+
+def bind_at_add_comes_too_early():
+    """`add` is sent before the kernel is done with a device."""
+    from machine import Machine, Uevents, parse_kernel
+
+    count, seen = 200, Counter()
+    machine = Machine()
+    socket = Uevents(machine).socket
+    taken, tried = os.pipe()
+    if (child := os.fork()) == 0:
+        os.close(tried)
+        make_and_remove(machine, count, taken)
+        os._exit(0)
+    bind = os.open(f"{BUS}/drivers/device_dax/bind", os.O_WRONLY)
+    while sum(seen.values()) < count and select.select([socket], [], [], 20)[0]:
+        event = parse_kernel(socket.recv(1 << 16))
+        if (event.get("SUBSYSTEM"), event.get("ACTION")) == ("dax", "add"):
+            seen[outcome(bind, os.path.basename(event["DEVPATH"]))] += 1
+            os.write(tried, b".")
+    os.close(tried)
+    os.waitpid(child, 0)
+    say(f"bind at add: {dict(seen)}")
+    allowed = {"ENXIO"} if KERNEL == "6.1" else {"ENXIO", "EAGAIN"}
+    require(seen and set(seen) <= allowed, f"bind of an empty device at its add gave {dict(seen)}")
+
+
+def reads_are_interrupted():
+    """By Python's own read() nothing would be seen: it tries again."""
+    from machine import Machine
+
+    machine = Machine()
+    if (child := os.fork()) == 0:
+        size = os.open(f"{machine.folder('r0.0')}/size", os.O_WRONLY)
+        while True:
+            os.write(size, str(machine.regions[0].size).encode())
+            os.write(size, b"0")
+    libc, buffer, seen = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64), Counter()
+    signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.siginterrupt(signal.SIGALRM, True)
+    signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        fd = os.open(f"{machine.regions[0].folder}/available_size", os.O_RDONLY)
+        seen["ok" if libc.read(fd, buffer, 64) > 0 else errorcode[ctypes.get_errno()]] += 1
+        os.close(fd)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    write(f"{machine.folder('r0.0')}/size", 0)
+    say(f"reads of available_size: {dict(seen)}")
+    allowed = {"ok"} if KERNEL == "6.1" else {"ok", "EINTR"}
+    require(set(seen) <= allowed, f"reading available_size gave {dict(seen)}")
+
+
+if BOOT == 1:
+    sys.path.append(PROGRAM)
+    test(bind_at_add_comes_too_early)
+    test(reads_are_interrupted)
+
+
 @test
 def last_script_runs():
     path = LAST[BOOT - 1]
-    operations(f"last-{os.path.basename(path)[:-4]}", path)
+    if path:
+        operations(f"last-{os.path.basename(path)[:-4]}", path)
+    elif COUNT:
+        operations("last-generated", "--generate", LAST_COUNT, "--length", LAST_COUNT, "--leave",
+                   "--seed", SEED)
 
 
 main(reboot if BOOT < len(LAST) else None)
