@@ -7,7 +7,7 @@
 
 What counts is the result of each operation, what was read, what it changed in the state, and the
 uevents, for each subsystem in their order. Not compared is what nobody promises: device numbers,
-and which of the two subsystems spoke first.
+and which of two subsystems spoke first.
 """
 
 import argparse

@@ -252,7 +252,7 @@ def region_folder(number):
 
 
 class Uevents:
-    """The uevents of the subsystems dax and memory, each as `SUBSYSTEM ACTION NAME`."""
+    """The uevents of the subsystems dax, memory and node, each as `SUBSYSTEM ACTION NAME`."""
 
     def __init__(self, machine):
         self.machine = machine
@@ -274,7 +274,7 @@ class Uevents:
                 properties = self.parse(self.socket.recv(1 << 16))
             except BlockingIOError:
                 return True
-            if properties.get("SUBSYSTEM") in ("dax", "memory"):
+            if properties.get("SUBSYSTEM") in ("dax", "memory", "node"):
                 name = properties["DEVPATH"].rsplit("/", 1)[1]
                 self.seen.append(f"{properties['SUBSYSTEM']} {properties['ACTION']} "
                                  f"{self.machine.relative_name(name)}")
