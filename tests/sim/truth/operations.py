@@ -21,7 +21,7 @@ The verbs:
     keep DEVICE SIZE, touch DEVICE      keep mapped; read its first byte
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
-    iomem REGION, refcnt MODULE, reset
+    iomem REGION, refcnt MODULE, reset, look
 A line that begins with # is a comment. One that begins with `kernel:` is done on a real kernel only.
 
 The trace is a JSON object on each line. The first tells of the machine; {"script": NAME} begins a
@@ -49,6 +49,8 @@ from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, err
 # What an operation may take before it counts as hanging; emulated machines are slow.
 LIMIT_SECONDS = 60
 PAGE = 4096
+# The script that is not begun by a reset.
+BOOT = "boot"
 OFFLINE_ATTEMPTS = 20
 
 
@@ -199,6 +201,9 @@ class Executor:
         with self.mapped(device, str(at - at % align), str(align)) as memory:
             return memory[at % align:at % align + 32].split(b"\0")[0].decode("latin-1")
 
+    def do_look(self):
+        """Nothing; the state is always told."""
+
     # --- back to the beginning
 
     def do_reset(self):
@@ -296,10 +301,11 @@ class Session:
         self.trace.flush()
 
     def begin(self, script):
-        """Starts each script from the same state; what the reset did is no part of the trace."""
+        """Starts each script from the same state; what the reset did is no part of the trace. The one
+        that shows what a boot has left must be the first."""
         self.write({"script": script})
         self.state = {}
-        self.do("reset")
+        self.do("look" if script == BOOT else "reset")
 
     def do(self, line):
         """A line of a script; `kernel:` in front is remembered in the trace."""
@@ -393,8 +399,21 @@ def replay(session, path):
         record = json.loads(line)
         if "script" in record:
             session.begin(record["script"])
-        elif record.get("op", "reset") != "reset":
+        elif record.get("op") not in (None, "reset", "look"):
             session.do("kernel:" * record.get("kernel_only", False) + record["op"])
+
+
+def run_boot(session):
+    session.begin(BOOT)
+    for i in range(len(session.machine.regions)):
+        for line in (f"iomem r{i}", f"list r{i}", f"list r{i}.0"):
+            session.do(line)
+
+
+def is_of_boot(path):
+    """Whether a trace shows what a boot has left."""
+    with open(path, encoding="utf-8") as f:
+        return any(json.loads(line).get("script") == BOOT for line in f)
 
 
 def describe(machine):
@@ -412,6 +431,7 @@ def parse_arguments():
                         help="so many generated operations")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--length", type=int, default=40, help="of a generated sequence")
+    parser.add_argument("--boot", action="store_true", help="what the boot has left, first")
     parser.add_argument("--leave", action="store_true",
                         help="generate what cannot be undone as well; the machine is spoilt then")
     parser.add_argument("scripts", nargs="*", type=Path)
@@ -420,7 +440,8 @@ def parse_arguments():
 
 def main():
     args = parse_arguments()
-    faults = reset()
+    boot = args.boot or (args.replay and is_of_boot(args.replay))
+    faults = [] if boot else reset()
     machine = Machine()
     if faults:
         print(f"reset: {faults}", file=sys.stderr)
@@ -428,6 +449,8 @@ def main():
         session = Session(machine, trace)
         session.write(describe(machine))
         try:
+            if args.boot:
+                run_boot(session)
             if args.replay:
                 replay(session, args.replay)
             run_scripts(session, args.scripts)

@@ -15,6 +15,9 @@ from errno import errorcode
 from harness import *
 
 PROGRAM = "/usr/local/lib/daxd-tests/sim-truth"
+IDLE = "dax_hmem.region_idle=Y" in read("/proc/cmdline").split()
+# The one that takes every device of these regions.
+DRIVER = "device_dax" if IDLE or KERNEL == "6.1" else "kmem"
 COUNT = int(os.environ.get("DAXD_TRUTH_COUNT", "0"))
 SEED = os.environ.get("DAXD_TRUTH_SEED", "1")
 LENGTH = os.environ.get("DAXD_TRUTH_LENGTH", "40")
@@ -56,6 +59,8 @@ def make_static_region():
 if BOOT == 1:
     @test
     def scripts_run():
+        if IDLE:
+            operations("boot", "--boot")
         operations("scripts", *scripts(f"{PROGRAM}/scripts"))
 
     @test
@@ -116,7 +121,7 @@ def bind_at_add_comes_too_early():
     socket = Uevents(machine).socket
     taken, tried = os.pipe()
     child = in_child(make_and_remove, machine, count, taken, tried)
-    bind = os.open(f"{BUS}/drivers/device_dax/bind", os.O_WRONLY)
+    bind = os.open(f"{BUS}/drivers/{DRIVER}/bind", os.O_WRONLY)
     while sum(seen.values()) < count and select.select([socket], [], [], 20)[0]:
         event = parse_kernel(socket.recv(1 << 16))
         if (event.get("SUBSYSTEM"), event.get("ACTION")) == ("dax", "add"):
