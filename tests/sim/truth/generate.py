@@ -37,13 +37,24 @@ class Generator:
         self.ids = set()
         self.unit = self.random.choice((2 * MIB, 2 * MIB, 64 * MIB, self.block_size))
         self.state = {}
-        self.opening = self.with_system_ram() if leave or self.chance(0.4) else []
+        self.opening = []
+        if leave or self.chance(0.4):
+            self.opening = self.with_system_ram()
+        elif self.chance(0.2):
+            self.opening = self.with_failed_probe()
 
     def with_system_ram(self):
         """A way to memory blocks, which chance alone seldom finds."""
         region = self.region()
         count = self.random.randint(1, self.sizes[region] // self.block_size)
         return [f"size r{region}.0 {count * self.block_size}", f"new_id kmem r{region}.0"]
+
+    def with_failed_probe(self):
+        """A way to a device that device_dax will not take again."""
+        region = self.region()
+        place = self.aligned(self.sizes[region] // 2) + self.pick(4096, MIB)
+        return [f"create r{region}", f"map r{region}.1 {place:#x} 2M", f"bind device_dax r{region}.1",
+                f"size r{region}.1 0", f"size r{region}.1 {2 * self.unit}"]
 
     def next(self, state):
         """The next operation, given what Machine.state() said."""

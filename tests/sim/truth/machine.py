@@ -24,6 +24,11 @@ KERNEL_GROUP, UDEV_GROUP = 1, 2
 UDEV_MAGIC = b"libudev\0"
 UDEV_PROPERTIES_OFFSET = 16
 FENCE_SECONDS = 10
+# By this an event is known that was caused to find out whether all earlier ones have come.
+FENCE = "fe9ce000-0000-4000-8000-000000000000"
+
+# Properties of a uevent that are written down.
+TOLD_PROPERTIES = ("DEVNAME", "DRIVER", "MODALIAS", "SYNTH_UUID", "SYNTH_ARG_A")
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
@@ -252,7 +257,7 @@ def region_folder(number):
 
 
 class Uevents:
-    """The uevents of the subsystems dax, memory and node, each as `SUBSYSTEM ACTION NAME`."""
+    """The uevents of the subsystems dax, memory and node, each as `SUBSYSTEM ACTION NAME KEY=VALUE…`."""
 
     def __init__(self, machine):
         self.machine = machine
@@ -275,28 +280,32 @@ class Uevents:
             except BlockingIOError:
                 return True
             if properties.get("SUBSYSTEM") in ("dax", "memory", "node"):
-                name = properties["DEVPATH"].rsplit("/", 1)[1]
-                self.seen.append(f"{properties['SUBSYSTEM']} {properties['ACTION']} "
-                                 f"{self.machine.relative_name(name)}")
+                self.seen.append(self.describe(properties))
+
+    def describe(self, properties):
+        name = properties["DEVPATH"].rsplit("/", 1)[1]
+        words = [properties["SUBSYSTEM"], properties["ACTION"], self.machine.relative_name(name)]
+        for key in TOLD_PROPERTIES:
+            if key in properties:
+                value = properties[key].removeprefix("/dev/")
+                words.append(f"{key}={self.machine.relative_name(value)}")
+        return " ".join(words)
 
     def take(self):
         """All events of what has been done so far. They come in order: so with the one that we cause
         here, all earlier ones have come."""
-        fence = "dax change r0.0"
         self.pull(0)
-        before = self.seen.count(fence)
-        write(f"{self.machine.folder('r0.0')}/uevent", "change")
+        before = len(self.seen)
+        write(f"{self.machine.folder('r0.0')}/uevent", f"change {FENCE}")
         until = time.monotonic() + FENCE_SECONDS
-        while self.seen.count(fence) == before:
+        while not any(FENCE in event for event in self.seen[before:]):
             left = until - time.monotonic()
             if left <= 0:
                 self.seen.append("the uevent that was asked for did not come")
                 break
             self.pull(left)
         events, self.seen = self.seen, []
-        if events[-1] == fence:
-            events.pop()
-        return events
+        return [event for event in events if FENCE not in event]
 
 
 def parse_kernel(message):
