@@ -16,6 +16,8 @@ import json
 import re
 import sys
 
+import traces
+
 # Operations shown before one that differs.
 CONTEXT = 6
 
@@ -23,8 +25,7 @@ CONTEXT = 6
 def load(path):
     """The head, and {script: [record of an operation, ...]}; the first is the reset."""
     head, scripts = {}, {}
-    for line in open(path, encoding="utf-8"):
-        record = json.loads(line)
+    for record in traces.records(path):
         if "script" in record:
             records = scripts.setdefault(record["script"], [])
         elif "op" in record:
@@ -115,7 +116,8 @@ def compare(kernel_path, imitation_path, limit):
         operations += len(records) - 1
         differing += count
         faulty += count > 0
-    print(f"{head['kernel']}: {operations} operations in {len(kernel)} scripts, "
+    print(f"{head['kernel']}, {traces.name_of(kernel_path)}: "
+          f"{operations} operations in {len(kernel)} scripts, "
           f"{differing} differences in {faulty} scripts")
     return 1 if differing or not operations else 0
 

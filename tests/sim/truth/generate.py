@@ -4,10 +4,11 @@
 What a machine is asked here, it always answers in the same way. So some things are not asked:
     - Memory is put online into the zone Movable only. In Normal a page may be pinned at any moment,
       and whether offlining works then is chance.
-    - kmem is not unbound over online memory, and gets no `mapping` while bound: both spoil the machine
-      until it is rebooted. With `leave` the first is done as well.
-    - A first device is not bound to device_dax with a range that begins at an odd place: that fails, and
-      then every later bind of it does. It cannot be deleted, so all later sequences would suffer.
+    - kmem is not unbound over online memory, and gets no `mapping` while bound: both spoil the
+      machine until it is rebooted. With `leave` the first is done as well.
+    - A first device is not bound to device_dax with a range that begins at an odd place: that
+      fails, and then every later bind of it does. It cannot be deleted, so all later sequences
+      would suffer.
     - Devices are not held open over operations.
 """
 
@@ -53,8 +54,9 @@ class Generator:
         """A way to a device that device_dax will not take again."""
         region = self.region()
         place = self.aligned(self.sizes[region] // 2) + self.pick(4096, MIB)
-        return [f"create r{region}", f"map r{region}.1 {place:#x} 2M", f"bind device_dax r{region}.1",
-                f"size r{region}.1 0", f"size r{region}.1 {2 * self.unit}"]
+        device = f"r{region}.1"
+        return [f"create r{region}", f"map {device} {place:#x} 2M", f"bind device_dax {device}",
+                f"size {device} 0", f"size {device} {2 * self.unit}"]
 
     def next(self, state):
         """The next operation, given what Machine.state() said."""
@@ -70,8 +72,8 @@ class Generator:
                 return line
 
     def follow(self):
-        """Memory that was online is anybody's. A device that got a `mapping` while bound does not have
-        the new part in its node."""
+        """Memory that was online is anybody's. A device that got a `mapping` while bound does not
+        have the new part in its node."""
         if "online" in [self.state[f"{block} state"] for block in self.blocks()]:
             self.filled.clear()
         for device in self.devices():
@@ -127,7 +129,8 @@ class Generator:
     def has_online_memory(self, device):
         """Whether a block is online in which any of its ranges lies."""
         for region, start, size, _ in self.ranges(device):
-            for number in range(start // self.block_size, (start + size - 1) // self.block_size + 1):
+            first, last = start // self.block_size, (start + size - 1) // self.block_size
+            for number in range(first, last + 1):
                 if self.state.get(f"{region}/b{number} state") not in (None, "offline"):
                     return True
         return False

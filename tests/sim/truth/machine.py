@@ -126,9 +126,8 @@ class Machine:
         if re.fullmatch(r"[0-9]+[KMG]", text):
             return str(parse_bytes(text))
         text = text.encode("latin-1").decode("unicode_escape")
-        text = re.sub(r"@r(\d+)\+([0-9a-zA-Z]+)(-1)?",
-                      lambda m: f"{self.regions[int(m[1])].start + parse_bytes(m[2] + (m[3] or '')):x}",
-                      text)
+        text = re.sub(r"@r(\d+)\+([0-9a-zA-Z]+(?:-1)?)",
+                      lambda m: f"{self.regions[int(m[1])].start + parse_bytes(m[2]):x}", text)
         return re.sub(r"\br(\d+)\.(\d+)\b",
                       lambda m: self.kernel_name(m[0]) if int(m[1]) < len(self.regions) else m[0],
                       text)
@@ -144,8 +143,8 @@ class Machine:
         return f"memory{region.start // self.block_size + int(match[2])}"
 
     def folder(self, name):
-        """The folder of a region (`r0`), a device (`r0.1`), a block (`r0/b3`), a driver, `memory`, or
-        the bus."""
+        """The folder of a region (`r0`), a device (`r0.1`), a block (`r0/b3`), a driver, `memory`,
+        or the `bus`."""
         if re.fullmatch(r"r\d+", name):
             return self.regions[int(name[1:])].folder
         if re.fullmatch(r"r\d+\.\d+", name):
@@ -257,7 +256,7 @@ def region_folder(number):
 
 
 class Uevents:
-    """The uevents of the subsystems dax, memory and node, each as `SUBSYSTEM ACTION NAME KEY=VALUE…`."""
+    """The uevents of the subsystems dax, memory and node: `SUBSYSTEM ACTION NAME KEY=VALUE...`"""
 
     def __init__(self, machine):
         self.machine = machine
@@ -292,7 +291,7 @@ class Uevents:
         return " ".join(words)
 
     def take(self):
-        """All events of what has been done so far. They come in order: so with the one that we cause
+        """All events of what has been done so far. They come in order: with the one that is caused
         here, all earlier ones have come."""
         self.pull(0)
         before = len(self.seen)

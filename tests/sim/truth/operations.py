@@ -22,7 +22,7 @@ The verbs:
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
     iomem REGION, refcnt MODULE, reset, look
-A line that begins with # is a comment. One that begins with `kernel:` is done on a real kernel only.
+A line that begins with # is a comment. What begins with `kernel:` is for a real kernel only.
 
 The trace is a JSON object on each line. The first tells of the machine; {"script": NAME} begins a
 script; each operation has the words, the result (`ok`, the name of an errno, HANG), what was read,
@@ -42,6 +42,7 @@ import time
 import traceback
 from pathlib import Path
 
+import traces
 from generate import Generator
 from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, errno_name,
                      is_imitation, link_name, parse_bytes, read, write)
@@ -301,8 +302,8 @@ class Session:
         self.trace.flush()
 
     def begin(self, script):
-        """Starts each script from the same state; what the reset did is no part of the trace. The one
-        that shows what a boot has left must be the first."""
+        """Starts each script from the same state; what the reset did is no part of the trace. The
+        one that shows what a boot has left must be the first."""
         self.write({"script": script})
         self.state = {}
         self.do("look" if script == BOOT else "reset")
@@ -395,8 +396,7 @@ def run_generated(session, seed, count, length, leave):
 
 def replay(session, path):
     """The same operations as in a trace, whatever comes of them."""
-    for line in open(path, encoding="utf-8"):
-        record = json.loads(line)
+    for record in traces.records(path):
         if "script" in record:
             session.begin(record["script"])
         elif record.get("op") not in (None, "reset", "look"):
@@ -412,8 +412,7 @@ def run_boot(session):
 
 def is_of_boot(path):
     """Whether a trace shows what a boot has left."""
-    with open(path, encoding="utf-8") as f:
-        return any(json.loads(line).get("script") == BOOT for line in f)
+    return any(record.get("script") == BOOT for record in traces.records(path))
 
 
 def describe(machine):

@@ -2,8 +2,9 @@
 """What the kernel says to raw operations on the dax bus: the traces with which the imitation is
 compared. Nothing is judged here, but that every operation came back.
 
-Started by tests/sim/truth/run, without daxd, and with persistent memory behind the regions. The scripts that spoil the machine come last, each
-with a boot for itself. DAXD_TRUTH_COUNT, _SEED, _LENGTH are for the generated operations.
+Started by tests/sim/truth/run, without daxd, and with persistent memory behind the regions. The
+scripts that spoil the machine come last, each with a boot for itself. DAXD_TRUTH_COUNT, _SEED and
+_LENGTH are for the generated operations.
 """
 
 import ctypes
@@ -52,8 +53,8 @@ def nobody_else_writes():
 
 
 def make_static_region():
-    namespaces = [name for name in os.listdir("/sys/bus/nd/devices") if name.startswith("namespace")]
-    run("ndctl", "create-namespace", "-f", "-e", namespaces[0], "-m", "devdax", "--map=mem")
+    [namespace] = [n for n in os.listdir("/sys/bus/nd/devices") if n.startswith("namespace")]
+    run("ndctl", "create-namespace", "-f", "-e", namespace, "-m", "devdax", "--map=mem")
 
 
 if BOOT == 1:
@@ -130,7 +131,7 @@ def bind_at_add_comes_too_early():
     os.close(tried)
     os.waitpid(child, 0)
     say(f"bind at add: {dict(seen)}")
-    require(seen and set(seen) <= {"ENXIO", "EAGAIN"}, f"bind of an empty device at its add gave {dict(seen)}")
+    require(seen and set(seen) <= {"ENXIO", "EAGAIN"}, f"bind at add gave {dict(seen)}")
 
 
 def resize_for_ever(machine):
@@ -144,7 +145,8 @@ def reads_are_interrupted():
     """By Python's own read() nothing would be seen: it tries again."""
     machine = fresh_machine()
     child = in_child(resize_for_ever, machine)
-    libc, buffer, seen = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64), Counter()
+    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64)
+    seen = Counter()
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.siginterrupt(signal.SIGALRM, True)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
