@@ -22,7 +22,7 @@ The verbs:
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
     iomem REGION, refcnt MODULE, reset, look
-A line that begins with # is a comment. What begins with `kernel:` is for a real kernel only.
+A line that begins with # is a comment.
 
 The trace is a JSON object on each line. The first tells of the machine; {"script": NAME} begins a
 script; each operation has the words, the result (`ok`, the name of an errno, HANG), what was read,
@@ -309,12 +309,6 @@ class Session:
         self.do("look" if script == BOOT else "reset")
 
     def do(self, line):
-        """A line of a script; `kernel:` in front is remembered in the trace."""
-        marks = {}
-        if line.startswith("kernel:"):
-            line, marks = line.removeprefix("kernel:").strip(), {"kernel_only": True}
-            if is_imitation():
-                return None
         self.count += 1
         self.stream.write(line + "\n")
         self.stream.flush()
@@ -329,7 +323,7 @@ class Session:
         record["changed"] = {key: state.get(key) for key in sorted({*state, *self.state})
                              if state.get(key) != self.state.get(key)}
         self.state = state
-        self.write({"op": line, **marks, **record})
+        self.write({"op": line, **record})
         return record
 
     def close(self):
@@ -400,7 +394,7 @@ def replay(session, path):
         if "script" in record:
             session.begin(record["script"])
         elif record.get("op") not in (None, "reset", "look"):
-            session.do("kernel:" * record.get("kernel_only", False) + record["op"])
+            session.do(record["op"])
 
 
 def run_boot(session):
