@@ -121,7 +121,7 @@ static void block_added(World *world, Block *block) {
 
         block_name(block, name);
         block->folder = tree_add_folder(world->tree, sysfs->memory, name, &block_class, block);
-        if (!block->folder)
+        if (!block->folder || !tree_add_folder(world->tree, block->folder, "power", NULL, NULL))
                 return;
         snprintf(node, sizeof(node), "node%d", block->node);
         (void)sysfs_link(world, block->folder, node, node_folder(world, block->node));

@@ -66,6 +66,7 @@ typedef struct Range {
         uint64_t page_offset;
         unsigned id;    /* mappingN */
         bool is_memory; /* kmem has made memory blocks of it */
+        bool is_mapped; /* device_dax has it; not when it came later */
         void *view;
 } Range;
 

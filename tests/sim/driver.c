@@ -50,14 +50,14 @@ static bool matches(const Dax *dax, Driver driver, const Device *device) {
                (driver == DRIVER_KMEM) == device->region->prefers_kmem;
 }
 
-/* "daxR.I" as the kernel would print it, and nothing else. */
+/* "daxR.I" as the kernel would print it, and nothing else; to it the numbers have signs. */
 static bool is_device_name(const char *name) {
-        unsigned region, instance;
+        int region, instance;
         char again[DEVICE_NAME_MAX];
 
-        if (sscanf(name, "dax%u.%u", &region, &instance) != 2)
+        if (sscanf(name, "dax%d.%d", &region, &instance) != 2)
                 return false;
-        snprintf(again, sizeof(again), "dax%u.%u", region, instance);
+        snprintf(again, sizeof(again), "dax%d.%d", region, instance);
         return number_same_word(name, again);
 }
 
@@ -142,6 +142,8 @@ static int probe(World *world, Driver driver, Device *device) {
                 region->seed = NULL;
         device->driver = driver;
         device->was_opened = false;
+        for (size_t i = 0; i < device->n_ranges; i++)
+                device->ranges[i]->is_mapped = driver == DRIVER_DEVDAX;
         world->dax->listener->driver_changed(world, device, DRIVER_NONE);
         return 0;
 }
@@ -186,6 +188,8 @@ void driver_detach(World *world, const Write *write, Device *device) {
                 world->dax->listener->driver_leaves(world, device);
         device->is_busy = false;
         device->driver = DRIVER_NONE;
+        for (size_t i = 0; i < device->n_ranges; i++)
+                device->ranges[i]->is_mapped = false;
         world->dax->listener->driver_changed(world, device, before);
         world_changed(world);
 }

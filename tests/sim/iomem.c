@@ -17,14 +17,22 @@ static void show_memory(FILE *out, unsigned depth, uint64_t start, uint64_t end,
         line(out, depth + 1, start, end, "System RAM (kmem)");
 }
 
-/* Only what has a driver, or has leaked, is reserved where this tells of it. */
-static void show_claim(const World *world, FILE *out, unsigned depth, const Claim *claim) {
-        uint64_t start = claim->start, end = claim->end;
+static const Range *range_of(const Claim *claim) {
+        size_t i = 0;
 
-        if (claim->device->driver == DRIVER_DEVDAX)
+        while (claim->device->ranges[i]->start != claim->start)
+                i++;
+        return claim->device->ranges[i];
+}
+
+/* Only what a driver has taken, or has leaked, is reserved where this tells of it. */
+static void show_claim(FILE *out, unsigned depth, const Claim *claim) {
+        uint64_t start = claim->start, end = claim->end;
+        const Range *range = range_of(claim);
+
+        if (range->is_mapped)
                 line(out, depth, start, end, claim->device->name);
-        else if (claim->device->driver == DRIVER_KMEM && memory_trim(&start, &end) &&
-                 !memory_is_leaked(world->memory, start, end - start))
+        else if (range->is_memory && memory_trim(&start, &end))
                 show_memory(out, depth, start, end, claim->device->name);
 }
 
@@ -36,11 +44,12 @@ static void show_region(const World *world, FILE *out, const Region *region) {
 
         switch (spec->kind) {
         case REGION_HMEM:
-                line(out, 0, spec->start, end, "Soft Reserved");
                 if (world->manner->names_hmem) {
                         snprintf(name, sizeof(name), "hmem.%u", region->id);
-                        line(out, depth++, spec->start, end, name);
+                        line(out, 0, spec->start, end, name);
+                        depth++;
                 }
+                line(out, depth - 1, spec->start, end, "Soft Reserved");
                 break;
         case REGION_CXL:
                 line(out, 0, spec->start, end, "CXL Window 0");
@@ -53,7 +62,7 @@ static void show_region(const World *world, FILE *out, const Region *region) {
         }
 
         for (size_t i = 0; i < region->n_claims; i++)
-                show_claim(world, out, depth, &region->claims[i]);
+                show_claim(out, depth, &region->claims[i]);
         for (size_t i = 0; i < memory_n_leaks(world->memory); i++) {
                 const Leak *leak = memory_leak(world->memory, i);
 

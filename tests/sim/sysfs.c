@@ -41,10 +41,26 @@ Entry *sysfs_link(World *world, Entry *folder, const char *name, const Entry *to
         return tree_add_link(world->tree, folder, name, target);
 }
 
+/* Who hears of an unbinding shall not load the module again. */
+static void drop_modalias(char *properties) {
+        char *line = strstr(properties, "MODALIAS="), *next;
+
+        if (!line)
+                return;
+        next = line + strcspn(line, "\n");
+        next += *next == '\n';
+        memmove(line, next, strlen(next) + 1);
+}
+
 void sysfs_send(World *world, const Entry *folder, const char *action, const char *subsystem,
                 const char *properties) {
-        char path[PATH_SIZE];
+        char path[PATH_SIZE], fewer[PATH_SIZE];
 
+        if (properties && strcmp(action, "unbind") == 0) {
+                snprintf(fewer, sizeof(fewer), "%s", properties);
+                drop_modalias(fewer);
+                properties = fewer;
+        }
         sysfs_path(world, folder, path, sizeof(path));
         uevents_send(world->uevents, &(Uevent){ action, path, subsystem, properties });
 }
@@ -98,7 +114,7 @@ static int mapping_end_show(World *world, void *data, FILE *out) {
 static int mapping_offset_show(World *world, void *data, FILE *out) {
         const Range *range = data;
 
-        fprintf(out, "%#llx\n", (unsigned long long)range->page_offset);
+        fprintf(out, "0x%llx\n", (unsigned long long)range->page_offset); /* also 0x0 */
         return 0;
 }
 
@@ -343,7 +359,7 @@ static int device_show(World *world, Device *device, DeviceView *view) {
                                                &static_device_class :
                                                &device_class,
                                        device);
-        if (!view->folder)
+        if (!view->folder || !tree_add_folder(world->tree, view->folder, "power", NULL, NULL))
                 return -ENOMEM;
         for (size_t i = 0; i < device->n_ranges; i++)
                 if (range_added(world, device->ranges[i]) < 0)
@@ -507,11 +523,18 @@ static int remove_id_store(Write *write, void *data) {
         return driver_remove_id(write->world, driver_of(data), write->text);
 }
 
+static int driver_uevent_store(Write *write, void *data) {
+        const Entry *folder = write->world->sysfs->drivers[driver_of(data)];
+
+        return sysfs_store_uevent(write, folder, "drivers", "");
+}
+
 static const FolderClass driver_class = { .attributes = {
                                                   { "bind", 0200, NULL, bind_store },
                                                   { "unbind", 0200, NULL, unbind_store },
                                                   { "new_id", 0200, NULL, new_id_store },
                                                   { "remove_id", 0200, NULL, remove_id_store },
+                                                  { "uevent", 0200, NULL, driver_uevent_store },
                                           } };
 
 static void driver_changed(World *world, Device *device, Driver before) {
@@ -570,8 +593,9 @@ static const FolderClass hugepage_class = { .attributes = {
                                                     { "hpage_pmd_size", 0444, .text = "2097152\n" },
                                             } };
 
+/* Opening a node takes the module twice: for the node, and for its operations. */
 static int users_show(World *world, void *data, FILE *out) {
-        fprintf(out, "%u\n", driver_users(world->dax));
+        fprintf(out, "%u\n", 2 * driver_users(world->dax));
         return 0;
 }
 
