@@ -9,8 +9,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define CONNECTIONS_MAX 4
-#define MEMORY_CONNECTION 0 /* of which the first is for memory work */
+/*
+ * The first is for memory work. Of the others a few are kept; more are opened only while all have
+ * something to do: one that hangs in the kernel holds up no other region.
+ */
+#define CONNECTIONS_MAX 33
+#define CONNECTIONS_KEPT 4
+#define MEMORY_CONNECTION 0
 
 typedef struct Connection {
         Workers *workers;
@@ -52,12 +57,18 @@ static void workers_wake(Workers *workers) {
         (void)sd_event_source_set_enabled(workers->dispatch, SD_EVENT_ONESHOT);
 }
 
+static bool is_spare(const Connection *connection) {
+        const Workers *workers = connection->workers;
+
+        return connection >= &workers->connections[CONNECTIONS_KEPT] && !workers->waiting;
+}
+
 static void connection_finish(Connection *connection, int error) {
         WorkerCall *call = TAKE_PTR(connection->call);
         WorkerAnswer answer = connection->answer;
 
         connection->answer = (WorkerAnswer){};
-        if (error < 0)
+        if (error < 0 || is_spare(connection))
                 connection_close(connection);
         if (call) {
                 call->task.done(error, &answer, call->task.userdata);

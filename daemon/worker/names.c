@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #define NAMES_FOLDER "/run/daxd/names"
@@ -52,7 +53,7 @@ static int names_open(Names *names, bool make) {
         /* closed to others: what lies in it is called by physical addresses */
         if (make && mkdir(NAMES_FOLDER, 0700) < 0 && errno != EEXIST)
                 return -errno;
-        names->folder = open(NAMES_FOLDER, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        names->folder = open(NAMES_FOLDER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         if (names->folder < 0)
                 return -errno;
 
@@ -141,6 +142,56 @@ static char *entry_text(const NamesEntry *entry, const char *place, bool open) {
         return asprintf(&text, "%s\n%s%s", place, label, access) < 0 ? NULL : text;
 }
 
+/* --- links ------------------------------------------------------------------------------------ */
+
+/* Behind the key in a link while the name is being given: until then it is no device's key. */
+#define PENDING "~"
+
+static int link_to(Names *names, const char *device, const char *target) {
+        char temporary[DAX_NAME_MAX + 8];
+        int r;
+
+        r = names_open(names, true);
+        if (r < 0)
+                return r;
+        if (symlinkat(target, names->folder, device) >= 0)
+                return 0;
+        if (errno != EEXIST)
+                return -errno;
+
+        snprintf(temporary, sizeof(temporary), "%s.new", device);
+        if (unlinkat(names->folder, temporary, 0) < 0 && errno != ENOENT)
+                return -errno;
+        if (symlinkat(target, names->folder, temporary) < 0)
+                return -errno;
+        return renameat(names->folder, temporary, names->folder, device) < 0 ? -errno : 0;
+}
+
+int names_begin(Names *names, const char *device, const NamesKey *key) {
+        char target[sizeof(key->text) + sizeof(PENDING)];
+
+        snprintf(target, sizeof(target), "%s" PENDING, key->text);
+        return link_to(names, device, target);
+}
+
+int names_link(Names *names, const char *device, const NamesKey *key) {
+        return link_to(names, device, key->text);
+}
+
+int names_lock(Names *names) {
+        int r = names_open(names, true);
+
+        while (r >= 0 && flock(names->folder, LOCK_EX) < 0)
+                if (errno != EINTR)
+                        r = -errno;
+        return r;
+}
+
+void names_unlock(Names *names) {
+        if (names->folder >= 0)
+                (void)flock(names->folder, LOCK_UN);
+}
+
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* The key that a device of this name was given. 1, or 0 when there is none. */
@@ -202,24 +253,14 @@ int names_write(Names *names, const DaxDevice *device, uint64_t start, const Nam
         return file_replace(names->folder, key.text, text, strlen(text), 0600, 0);
 }
 
-int names_link(Names *names, const char *device, const NamesKey *key) {
-        char temporary[DAX_NAME_MAX + 8];
-        int r;
+/* And what somebody who was killed was about to put there. */
+static int remove_with_new(Names *names, const char *name) {
+        char temporary[sizeof(NamesKey) + 8];
 
-        r = names_open(names, false);
-        if (r < 0)
-                return r;
-        if (symlinkat(key->text, names->folder, device) >= 0)
-                return 0;
-        if (errno != EEXIST)
-                return -errno;
-
-        snprintf(temporary, sizeof(temporary), "%s.new", device);
+        snprintf(temporary, sizeof(temporary), "%s.new", name);
         if (unlinkat(names->folder, temporary, 0) < 0 && errno != ENOENT)
                 return -errno;
-        if (symlinkat(key->text, names->folder, temporary) < 0)
-                return -errno;
-        return renameat(names->folder, temporary, names->folder, device) < 0 ? -errno : 0;
+        return unlinkat(names->folder, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 int names_remove_file(Names *names, const char *device) {
@@ -229,10 +270,11 @@ int names_remove_file(Names *names, const char *device) {
         r = read_link(names, device, &given);
         if (r <= 0)
                 return r;
+        given.text[strcspn(given.text, PENDING)] = '\0';
         if (strchr(given.text, '/') || strcmp(given.text, device) == 0)
                 return -EPERM;
 
-        return unlinkat(names->folder, given.text, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return remove_with_new(names, given.text);
 }
 
 int names_unlink(Names *names, const char *device) {
@@ -241,5 +283,5 @@ int names_unlink(Names *names, const char *device) {
         r = names_open(names, false);
         if (r < 0)
                 return r == -ENOENT ? 0 : r;
-        return unlinkat(names->folder, device, 0) < 0 && errno != ENOENT ? -errno : 0;
+        return remove_with_new(names, device);
 }

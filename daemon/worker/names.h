@@ -11,7 +11,8 @@
  * and udev keeps it for as long as it knows the device. The other two the rule puts in from the
  * device's attributes, so that it finds nothing for a device that has been reshaped. A link called
  * after the device points to its file: that is how the worker finds it, and what was left for an
- * earlier device of that name.
+ * earlier device of that name. As long as a name is being given the link says so: if it stays so, the
+ * name is taken back when the device is read next.
  */
 
 #include "daemon/worker/kernel.h"
@@ -46,6 +47,11 @@ void names_key(const DaxDevice *device, uint64_t start, NamesKey *ret_key);
  * an earlier life or another shape of it, and must be taken back; or another errno.
  */
 int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry);
+/* Keeps others from taking back what is being given. 0 or an errno. */
+int names_lock(Names *names);
+void names_unlock(Names *names);
+/* Says that this name is being given, and before anything of it is done. */
+int names_begin(Names *names, const char *device, const NamesKey *key);
 /* Prepares what udev will read. The access is for udev only where @open; else it is kept for us. */
 int names_write(Names *names, const DaxDevice *device, uint64_t start, const NamesEntry *entry,
                 bool open);

@@ -53,36 +53,39 @@ static int check_owners(Step *step) {
         return 0;
 }
 
-static int give_name(Step *step, const NamesEntry *entry) {
+/* From the link that says so to the one that says it is done: whoever dies in between is undone. */
+static int give_name(Step *step, const NamesEntry *entry, const char **ret_what) {
         const KernelDevice *device = &step->device;
         Names *names = &step->worker->names;
         const DaxDevice *picture = step->after;
         NamesKey key;
         int r;
 
-        if (picture->size == 0)
-                return result_set(step->done, WORKER_BAD_REQUEST, ENODATA, "0", "devices/%s/size",
-                                  device->name);
-
+        *ret_what = "name";
+        names_key(picture, step->start, &key);
         r = names_remove_file(names, device->name);
+        if (r >= 0)
+                r = names_begin(names, device->name, &key);
         if (r >= 0)
                 r = names_write(names, picture, step->start, entry,
                                 picture->mode == DAX_MODE_DEVDAX);
         if (r < 0)
-                return publish_kernel(step, r, "name", entry->label);
+                return r;
 
+        *ret_what = "uevent";
         r = node_announce(device, picture->incarnation);
         if (r < 0)
-                return step_kernel(step, r, "uevent", "change");
+                return r;
         roster_event(&step->worker->roster);
-        /* last, so that a name that is found has been announced */
-        names_key(picture, step->start, &key);
-        r = names_link(names, device->name, &key);
-        return r < 0 ? publish_kernel(step, r, "name", entry->label) : 0;
+
+        *ret_what = "name";
+        return names_link(names, device->name, &key);
 }
 
 int publish_name(Step *step) {
         NamesEntry entry = { .access = step->what->access };
+        Names *names = &step->worker->names;
+        const char *what;
         int r;
 
         memcpy(entry.label, step->what->label, sizeof(entry.label));
@@ -92,10 +95,21 @@ int publish_name(Step *step) {
         r = check_owners(step);
         if (r == 0)
                 r = step_know_state(step);
-        if (r == 0)
-                r = give_name(step, &entry);
         if (r != 0)
                 return r;
+        if (step->after->size == 0)
+                return result_set(step->done, WORKER_BAD_REQUEST, ENODATA, "0", "devices/%s/size",
+                                  step->device.name);
+
+        r = names_lock(names);
+        if (r < 0)
+                return publish_kernel(step, r, "name", entry.label);
+        r = give_name(step, &entry, &what);
+        names_unlock(names);
+        if (r < 0 && strcmp(what, "uevent") == 0)
+                return step_kernel(step, r, what, "change");
+        if (r < 0)
+                return publish_kernel(step, r, what, entry.label);
 
         memcpy(step->after->label, entry.label, sizeof(entry.label));
         step->after->access = entry.access;
@@ -119,8 +133,13 @@ int publish_take_back(Worker *worker, const KernelDevice *device) {
 }
 
 int publish_retract(Step *step) {
-        int r = publish_take_back(step->worker, &step->device);
+        Names *names = &step->worker->names;
+        int r;
 
+        r = names_lock(names);
+        if (r >= 0)
+                r = publish_take_back(step->worker, &step->device);
+        names_unlock(names);
         step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;
 }

@@ -239,12 +239,21 @@ int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
 }
 
 int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
+        uint64_t start = worker->picture->start;
         NamesEntry entry = {};
         int r;
 
-        r = names_read(&worker->names, device, worker->picture->start, &entry);
-        if (r == -ESTALE) /* meant for a device that someone else has replaced or reshaped */
-                (void)publish_take_back(worker, kernel);
+        r = names_read(&worker->names, device, start, &entry);
+        /*
+         * meant for a device that someone else has replaced or reshaped, or half given by one who
+         * died; or another worker is about to give it
+         */
+        if (r == -ESTALE && names_lock(&worker->names) >= 0) {
+                r = names_read(&worker->names, device, start, &entry);
+                if (r == -ESTALE)
+                        (void)publish_take_back(worker, kernel);
+                names_unlock(&worker->names);
+        }
         if (r == -ENOMEM)
                 return r;
         if (r <= 0)

@@ -323,7 +323,9 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
                         return after == before ? create_kernel(step, written, "1") :
                                                  undecided(step, "interrupted");
         } else if (written < 0) {
-                return create_kernel(step, written, "1");
+                r = kernel_region_count(step->region, &after);
+                return r >= 0 && after == before ? create_kernel(step, written, "1") :
+                                                   undecided(step, "refused, but one more");
         }
 
         if (attribute_get(fd, youngest, sizeof(youngest)) >= 0 &&
