@@ -1069,6 +1069,8 @@ static int engine_load_records(Engine *engine) {
                 Record *record;
                 int r;
 
+                if (end && strcmp(end, ".new") == 0) /* nothing had begun by it */
+                        (void)unlinkat(engine->transactions_dir, entry->d_name, 0);
                 if (!end || strcmp(end, ".json") != 0)
                         continue;
                 r = record_read(engine->transactions_dir, entry->d_name, &record, &failure);

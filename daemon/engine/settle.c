@@ -131,7 +131,11 @@ static int settle_entries(Record *record, const DaxRegion *now, DaxRegion *wante
                 int r = 0;
 
                 if (is && !is_own(entry, is)) {
-                        if (entry->before || target)
+                        if (is->identity == entry->identity)
+                                r = note_stranger(notes, entry,
+                                                  " was changed by another program meanwhile: it "
+                                                  "is left as it is");
+                        else if (entry->before || target)
                                 r = note_stranger(notes, entry, " is another device by now");
                 } else if (target && place_is_taken(wanted, target)) {
                         r = note_stranger(notes, entry, ": its place has been taken");

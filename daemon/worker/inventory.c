@@ -96,6 +96,8 @@ static int find_devices(KernelNames *ret_names) {
         return 0;
 }
 
+#define TRIM_DEVICES 256 /* what was needed for more of them is given back to the system */
+
 /* --- sending ---------------------------------------------------------------------------------- */
 
 static int send_machine(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
@@ -200,6 +202,10 @@ static int send_region(Worker *worker, const WorkerRequest *request, WorkerDone 
                 r = worker_send_names(&worker->sender, names->list, names->count);
         for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
                 r = worker_send_device(&worker->sender, region->devices[i]);
+        if (region->n_devices > TRIM_DEVICES) {
+                region = dax_region_free(region);
+                (void)malloc_trim(0);
+        }
         return r;
 }
 

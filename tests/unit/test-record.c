@@ -449,6 +449,27 @@ static void test_strangers_are_left(void **state) {
         assert_non_null(dax_region_find(wanted_too, "dax0.5"));
 }
 
+/* One that was made here and that somebody else has gone on with. */
+static void test_own_changed_by_others_is_told(void **state) {
+        _cleanup_region_ DaxRegion *before = new_used_region(), *now = new_used_region();
+        _cleanup_region_ DaxRegion *wanted = NULL;
+        _cleanup_plan_ Plan *plan = new_plan(before);
+        _cleanup_record_ Record *record = new_record(plan);
+        _cleanup_free_ char *strangers = NULL;
+
+        record->forward = false;
+        for (size_t i = 0; i < record->n_devices; i++)
+                if (!record->devices[i].before)
+                        record_set_name(record, i, "dax0.5", 55);
+        add_device(now, 5, "", 640 * MIB, 256 * MIB, DAX_MODE_NONE);
+        edit(now, "dax0.5")->identity = 55;
+        settle(record, now, &wanted, &strangers);
+        assert_non_null(strangers);
+        assert_non_null(strstr(strangers, "dax0.5"));
+        assert_non_null(strstr(strangers, "changed by another program"));
+        assert_same_device(dax_region_find(wanted, "dax0.5"), dax_region_find(now, "dax0.5"));
+}
+
 /* --- owners ------------------------------------------------------------------------------------- */
 
 static void fill(Owners *owners, DaxRegion *region) {
@@ -540,6 +561,7 @@ int main(void) {
                 cmocka_unit_test(test_awaited_seed_is_ours),
                 cmocka_unit_test(test_undecided_seed_is_left),
                 cmocka_unit_test(test_strangers_are_left),
+                cmocka_unit_test(test_own_changed_by_others_is_told),
                 cmocka_unit_test(test_owners),
                 cmocka_unit_test(test_owners_damaged),
         };
