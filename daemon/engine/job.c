@@ -7,6 +7,9 @@
  *     ^                                           │ (failed, cancelled, worker died)
  *     └──────────── settle: wanted is what was ───┘
  *
+ * What touches no device that is there leaves the reading out: it plans for the picture as it is
+ * known, and a worker that finds another has it read after all.
+ *
  * Everything after `want` is the same on the way back. Each function here ends by having started the
  * next worker call or by having finished the job.
  */
