@@ -37,6 +37,8 @@ typedef struct Queue {
         Job *jobs; /* the first one runs */
         size_t n_jobs;
         bool reading;          /* because of an event */
+        bool passed_over;      /* an inventory came too late for it: to be read once more */
+        uint64_t put_number;   /* of its picture, see Engine.puts */
         uint64_t names_seqnum; /* last uevent before its attributes and names were read */
         Event *events;         /* that the picture does not know yet */
         size_t n_events;
@@ -71,7 +73,9 @@ struct Engine {
         Refresh *refreshing;   /* those that the running inventory will answer */
         Refresh *refresh_next; /* those that came too late for it */
         bool inventory_runs;
-        Record **records; /* to be settled */
+        uint64_t puts;           /* pictures that have been put into the machine's, numbered */
+        uint64_t inventory_puts; /* the last before the running inventory began */
+        Record **records;        /* to be settled */
         size_t n_records;
         size_t unsettled;
         bool started, settled, stopping, stopped;
@@ -577,6 +581,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
         if (dax_machine_put_region(&engine->machine, region) < 0)
                 return -ENOMEM;
 
+        queue->put_number = ++engine->puts;
         queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
         queue_forget_known(queue);
 
@@ -778,6 +783,7 @@ static int queue_read(Queue *queue) {
                             .done = queue_read_done,
                             .userdata = queue };
 
+        queue->passed_over = false;
         if (!region)
                 return engine_inventory(queue->engine);
         task.request.region_start = region->start;
@@ -801,8 +807,8 @@ static void queue_run(Queue *queue) {
                 job_start(job);
                 return;
         }
-        if (!job && engine->settled && !engine->stopping && queue->n_events > 0 &&
-            queue_read(queue) < 0)
+        if (!job && engine->settled && !engine->stopping &&
+            (queue->n_events > 0 || queue->passed_over) && queue_read(queue) < 0)
                 log_warning("cannot read region %" PRIu32 " anew: out of memory", queue->region);
 }
 
@@ -911,9 +917,16 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 r = engine_get_queue(engine, region->id, &queue);
                 if (r < 0)
                         break;
-                /* a running job reads for itself, and its half-made devices are not for showing */
-                if (queue->jobs && queue->jobs->stage != JOB_QUEUED)
+                /*
+                 * A job that runs reads for itself, and its half-made devices are not for showing. One
+                 * that has ended since the inventory began knows better.
+                 */
+                if ((queue->jobs && queue->jobs->stage != JOB_QUEUED) || queue->reading ||
+                    queue->put_number > engine->inventory_puts) {
+                        queue->passed_over = true;
+                        queue_run(queue);
                         continue;
+                }
                 r = region_seen(region, fresh->seqnum);
                 if (r >= 0)
                         r = owners_fill(engine->owners, region);
@@ -981,6 +994,7 @@ static int engine_inventory(Engine *engine) {
         if (workers_call(engine->workers, &task, NULL) < 0)
                 return -ENOMEM;
         engine->inventory_runs = true;
+        engine->inventory_puts = engine->puts;
         engine->calls++;
         engine->refreshing = TAKE_PTR(engine->refresh_next);
         return 0;

@@ -302,8 +302,13 @@ static const PlanDevice *job_find_difference(const Job *job, const DaxRegion *no
 static void job_went_back(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
-        if (job->strangers) {
-                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s", job->strangers);
+        if (job->strangers || job->unrestored) {
+                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%s%s%s",
+                                  job->strangers ?: "",
+                                  job->strangers && job->unrestored ? "; " : "",
+                                  job->unrestored ? "auto_online_blocks cannot be set back to " :
+                                                    "",
+                                  job->unrestored ? job->record->auto_online : "");
                 job_give_up(job, &failure);
                 return;
         }
@@ -877,7 +882,8 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         Job *job = userdata;
 
         job->call = NULL;
-        if (error < 0 || answer->result.problem != WORKER_OK)
+        job->unrestored = error < 0 || answer->result.problem != WORKER_OK;
+        if (job->unrestored)
                 log_warning("cannot set auto_online_blocks back to %s; see "
                             "/sys/devices/system/memory/auto_online_blocks",
                             job->record->auto_online);

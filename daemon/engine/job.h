@@ -114,6 +114,7 @@ struct Job {
         uint64_t last_serial; /* of the last that were answered */
         WorkerCall *call;
         Failure failure; /* why it goes back */
+        bool unrestored; /* auto_online_blocks could not be put back */
         char *strangers; /* what could not be settled because it is not its own any more */
 };
 

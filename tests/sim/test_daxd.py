@@ -113,11 +113,18 @@ def wiped_is_wiped():
 
 @fresh
 def foreign_changes_are_seen_by_their_events():
+    def shows(mode):
+        wait_until(lambda: get(object_path("device", name), "org.daxd1.Device", "Mode") == mode,
+                   10, f"{name} to be {mode}")
+
     with Signals() as signals:
         name = create(4 * MIB)
         bind("device_dax", name)
         signals.wait("InterfacesAdded", "/org/daxd1")
+        # daxd may have looked between the size and the binding
+        shows("devdax")
         unbind("device_dax", name)
+        shows("none")
         signals.wait("PropertiesChanged", object_path("device", name))
     agree()
     index = sim.add_region("256M@0x200000000")
