@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Point 1: each write fails, in each way that it can, also those of the rollback.
+
+A point is "N:HOW[:ERRNO]", the Nth write of the operation, or two of these joined by "+", where the
+second counts from the first. HOW is fail (without effect), after (with effect), skip (success
+without effect), or stuck (this attribute fails from then on)."""
+
+import errno
+import fnmatch
+
+from trial import Trial
+
+# What the kernel can give.
+ERRNOS = {
+    "*/size": "EINVAL EBUSY ENOSPC ENOMEM EINTR",
+    "*/align": "EINVAL EBUSY ENXIO EINTR",
+    "*/mapping": "EINVAL ENOMEM ENXIO EINTR",
+    "*/memmap_on_memory": "EBUSY EOPNOTSUPP EINTR",
+    "*/dax_region/create": "EINVAL ENOSPC ENOMEM EINTR",
+    "*/dax_region/delete": "EBUSY ENXIO EINVAL",
+    "*/bind": "EIO EBUSY EINVAL ENODEV ENXIO ENOMEM EAGAIN",
+    "*/unbind": "EIO EBUSY ENODEV",
+    "*/new_id": "EINVAL ENOMEM EIO",
+    "*/remove_id": "ENODEV EIO",
+    "*/state": "EBUSY EINVAL EINTR ENOMEM EAGAIN EIO",
+    "*/auto_online_blocks": "EINVAL EIO",
+    "*/uevent": "EINVAL ENOMEM EIO",
+}
+
+
+def errnos_of(path):
+    return next((words.split() for pattern, words in ERRNOS.items()
+                 if fnmatch.fnmatch(path, pattern)), ["EIO"])
+
+
+def faults_of(number, path, few=False):
+    names = errnos_of(path)
+    if few:
+        return [f"{number}:fail:{names[0]}", f"{number}:fail:{names[-1]}",
+                f"{number}:after:{names[-1]}", f"{number}:skip"]
+    return [*(f"{number}:fail:{name}" for name in names),
+            f"{number}:after:{names[0]}", f"{number}:after:EINTR", f"{number}:skip",
+            f"{number}:stuck:{names[0]}"]
+
+
+def prepare_fault(sim, text, base, path=None):
+    """Prepares one; `base` is how many writes from now on are before those that it counts."""
+    number, how, *name = text.split(":")
+    nth, error = base + int(number), getattr(errno, name[0]) if name else None
+    if how == "fail":
+        sim.fail(error, nth=nth)
+    elif how == "after":
+        sim.fail_after(error, nth=nth)
+    elif how == "skip":
+        sim.skip(nth=nth)
+    elif how == "stuck":
+        sim.fail(error, path=path.path, nth=path.nth, times=0)
+    else:
+        raise ValueError(text)
+    return nth
+
+
+class Place:
+    """The attribute of the Nth write, and the how-manieth write to it that is."""
+
+    def __init__(self, writes, number):
+        self.path = writes[number - 1].path
+        self.nth = sum(write.path == self.path for write in writes[:number])
+
+
+def points(reference):
+    return [fault for number, write in enumerate(reference.writes, 1)
+            for fault in faults_of(number, write.path)]
+
+
+def try_point(ground, operation, reference, point):
+    """Returns what it has come to, and the points that come of it: those in the rollback."""
+    trial = Trial(ground, operation, reference)
+    base = 0
+    for text in point.split("+"):
+        stuck = ":stuck:" in text and Place(reference.writes, int(text.split(":")[0]))
+        base = prepare_fault(ground.sim, text, base, stuck)
+    error = trial.run()
+    writes = trial.writes()
+    ground.sim.clear()
+    result = trial.judge(error)
+    trial.again(result)
+    return result, follow_ups(point, writes, base)
+
+
+def follow_ups(point, writes, at):
+    """A second failure: one at each write that comes after the first. Of the many first ones, those
+    by which all that can be different is met: without effect and with it."""
+    number, how, *name = point.split(":", 2) if "+" not in point else ("", "", "")
+    if how not in ("fail", "after") or name != [errnos_of(writes[at - 1].path)[0]]:
+        return []
+    return [f"{point}+{fault}" for offset, write in enumerate(writes[at:], 1)
+            for fault in faults_of(offset, write.path, few=True)]

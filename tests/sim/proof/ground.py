@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The ground on which points are tried: a machine with two regions that somebody else uses as well,
+whose free memory holds what its last owner has left, and daxd on it. It is as after a boot for each
+point."""
+
+import glob
+import itertools
+import os
+import signal
+import subprocess
+import time
+
+from control import Control
+from harness import MIB, DBusError, REGIONS, call, fail, managed_objects, object_path
+from system import System, said
+
+BLOCK = 128 * MIB
+ROOT = "/org/daxd1"
+MANAGER, REGION, DEVICE = (f"org.daxd1.{face}" for face in ("Manager", "Region", "Device"))
+DEVICES = "/sys/bus/dax/devices"
+DRIVERS = "/sys/bus/dax/drivers"
+NAMES = "/run/daxd/names"
+TRANSACTIONS = "/run/daxd/transactions"
+KEPT = "/var/lib/daxd/layouts"
+# Memory is marked, and searched for marks, at some places only: close to each other where devices
+# come to lie first, and so that every device has one in each of its ranges.
+MARK = 4096
+FORMER = "former"
+
+
+def put(path, value):
+    """Another agent's write: one write(2), whose error is an OSError."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, str(value).encode())
+    finally:
+        os.close(fd)
+
+
+def get_text(path):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return f.read().rstrip("\n")
+
+
+def parent_of(name):
+    return os.path.dirname(os.path.realpath(f"{DEVICES}/{name}"))
+
+
+def raw_create(region_name, size, driver=None, online=False):
+    """Another agent makes a device in the region that `region_name` is in; returns its name."""
+    create = f"{parent_of(region_name)}/dax_region/create"
+    put(create, 1)
+    name = get_text(create)
+    put(f"{DEVICES}/{name}/size", size)
+    if driver:
+        raw_bind(name, driver)
+    if online:
+        for start, length in raw_ranges(name):
+            for number in range(start // BLOCK, (start + length) // BLOCK):
+                put(f"/sys/devices/system/memory/memory{number}/state", "online_movable")
+    return name
+
+
+def raw_bind(name, driver):
+    try:
+        put(f"{DRIVERS}/{driver}/bind", name)
+    except OSError:
+        put(f"{DRIVERS}/{driver}/new_id", name)
+        put(f"{DRIVERS}/{driver}/remove_id", name)
+
+
+def raw_ranges(name):
+    ranges = []
+    for folder in sorted(glob.glob(f"{DEVICES}/{name}/mapping[0-9]*")):
+        start, end = (int(get_text(f"{folder}/{edge}"), 16) for edge in ("start", "end"))
+        ranges.append((start, end - start + 1))
+    return ranges
+
+
+class Ground:
+    """The machine, with what the points do to it."""
+
+    serials = itertools.count(1)
+
+    def __init__(self):
+        self.sim = Control()
+        self.system = System()
+        self.system.start()
+        self.watch = None  # who sees system calls, if anybody does
+        self.secret = self.others = ""
+        self.log_begin = 0
+
+    # --- a new beginning -------------------------------------------------------------------------
+
+    def begin(self, region):
+        """As after a boot; then somebody else takes a bit of each region, and all that is free
+        holds what an owner has left who has gone."""
+        self.reboot()
+        serial = next(self.serials)
+        self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
+        self.log_begin = len(said("daxd"))
+        put("/sys/devices/system/memory/auto_online_blocks", "offline")
+        put(f"{DEVICES}/dax0.0/size", 4 * MIB)
+        raw_bind("dax0.0", "device_dax")
+        raw_create("dax1.0", BLOCK, "kmem", online=True)
+        put("/sys/devices/system/memory/auto_online_blocks", "online")
+        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+        self.mark(REGIONS[0].start, 4 * MIB, self.others)
+        self.leave_secret(region)
+
+    def reboot(self):
+        self.sim.clear()
+        if self.system.daxd:
+            self.system.kill_daxd()
+        self.system.stop()
+        for folder in (KEPT, "/var/lib/daxd"):
+            for name in os.listdir(folder):
+                if os.path.isfile(f"{folder}/{name}"):
+                    os.unlink(f"{folder}/{name}")
+        self.wait_workers_gone()
+        subprocess.run(["bash", "-c", "rm -rf /run/daxd/*"], check=True)
+        self.sim.reboot()
+        subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
+        self.start_all()
+
+    def start_all(self):
+        self.system.start_bus()
+        self.system.start_workers(wrapper=self.watch.wrapper if self.watch else ())
+        self.start_daxd()
+        self.system.wait_layouts()
+
+    def start_daxd(self, wait=True):
+        self.system.start_daxd(wait=wait, wrapper=self.watch.wrapper if self.watch else ())
+
+    def leave_secret(self, region):
+        path = call(object_path("region", region), REGION, "CreateDevice", "ta{sv}", 0,
+                    {"all": True, "label": FORMER})
+        for piece in self.pieces(path):
+            self.mark(*piece, self.secret)
+        call(path, DEVICE, "Destroy", "a{sv}", {})
+
+    def pieces(self, path):
+        """The physical ranges of a device that the bus shows."""
+        shown = managed_objects()
+        device = shown[path][DEVICE]
+        start = REGIONS[shown[device["Region"]][REGION]["Id"]].start
+        return [(start + offset, size) for offset, size in device["Ranges"]]
+
+    def recover(self):
+        """After a point that went wrong: processes that are stuck are let go."""
+        self.sim.clear()
+        for pid in self.worker_pids():
+            self.kill(pid)
+        if self.system.daxd and self.system.daxd.poll() is not None:
+            self.system.daxd = None
+
+    # --- memory ----------------------------------------------------------------------------------
+
+    def mark(self, start, size, pattern):
+        for at in spots(start, size):
+            self.sim.fill(at, MARK, pattern)
+
+    def find(self, start, size, pattern):
+        """Where a mark is; None when it is nowhere."""
+        for at in spots(start, size):
+            if self.sim.find(at, MARK, pattern) is not None:
+                return at
+        return None
+
+    # --- daxd ------------------------------------------------------------------------------------
+
+    def kill(self, *pids):
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+
+    def kill_daxd(self):
+        if self.system.daxd:
+            self.system.kill_daxd()
+
+    def restart(self):
+        """daxd after a kill, once the last workers are gone."""
+        self.kill_daxd()
+        self.wait_workers_gone()
+        self.start_daxd()
+        self.system.wait_layouts()
+
+    def is_alive(self):
+        return self.system.daxd and self.system.daxd.poll() is None
+
+    @staticmethod
+    def worker_pids():
+        pids = []
+        for path in glob.glob("/proc/[0-9]*/comm"):
+            try:
+                if get_text(path) == "daxd-worker" and "Z" != state_of(os.path.dirname(path)):
+                    pids.append(int(path.split("/")[2]))
+            except OSError:
+                continue
+        return pids
+
+    def wait_workers_gone(self, timeout=10):
+        deadline = time.monotonic() + timeout
+        while self.worker_pids():
+            if time.monotonic() > deadline:
+                fail("workers do not go by themselves")
+            time.sleep(0.005)
+
+    def journal(self):
+        """What daxd and its workers have said since the beginning of the point."""
+        return said("daxd")[self.log_begin:]
+
+
+def spots(start, size):
+    """Where marks are in a range."""
+    near = 32 * MIB
+    return [at for region in REGIONS
+            for at in (*range(region.start, region.start + near, 2 * MIB),
+                       *range(region.start + near, region.start + region.size, 16 * MIB))
+            if start <= at < start + size]
+
+
+def state_of(folder):
+    return get_text(f"{folder}/stat").rpartition(")")[2].split()[0]
+
+
+def outcome(function):
+    """(what a call returned, the error that it gave): one of them None."""
+    try:
+        return function(), None
+    except DBusError as error:
+        return None, error

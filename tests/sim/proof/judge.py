@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Says whether a machine is as it has to be after a point. The truth is what the imitated kernel has;
+daxd's word counts only in being compared with it."""
+
+import os
+import re
+import time
+from collections import namedtuple
+
+from ground import DEVICE, FORMER, KEPT, NAMES, REGION, TRANSACTIONS
+from harness import DBusError, KIB, REGIONS, managed_objects
+
+MODES = {"device_dax": "devdax", "kmem": "system-ram", None: "none"}
+STANDARD_ERRORS = ("org.freedesktop.DBus.Error.InvalidArgs",)
+# Picture.own and .others are what a transaction may change, and what it must not.
+Picture = namedtuple("Picture", "own others")
+
+
+class Violation(Exception):
+    """What must not be is."""
+
+
+def need(condition, reason):
+    if not condition:
+        raise Violation(reason)
+
+
+# --- the truth --------------------------------------------------------------------------------------
+
+
+def names_files():
+    """{device: what its names file holds}. A file without a link, or a link without its file, is
+    something that was left behind."""
+    links, files = {}, {}
+    for entry in os.listdir(NAMES):
+        path = f"{NAMES}/{entry}"
+        if os.path.islink(path):
+            links[entry] = os.readlink(path)
+        else:
+            with open(path, encoding="utf-8") as f:
+                files[entry] = f.read()
+    return links, files
+
+
+def names_of(state):
+    """{device: (label, access)}, as udev would find them; stale ones are not theirs."""
+    found = {}
+    links, files = names_files()
+    for region in state["regions"]:
+        for device in region["devices"]:
+            text = files.get(links.get(device["name"], ""), "")
+            place = "#DAXD_PLACE=" + ",".join(f"{start:x}+{size:x}"
+                                              for start, size in device["ranges"])
+            first, _, rest = text.partition("\n")
+            if text and first == place:
+                label = re.search("^DAXD_LABEL=(.*)$", rest, re.M)
+                access = tuple(line for line in rest.splitlines() if "LABEL" not in line)
+                found[device["name"]] = (label.group(1) if label else "", access)
+    return found
+
+
+def picture(ground, own=lambda name, device: True):
+    """What there is, in a form that can be compared: names of devices do not count, nor does the
+    alignment of those that are empty."""
+    state = ground.sim.state()
+    names = names_of(state)
+    zones = {block["number"]: (block["state"], block["zone"]) for block in state["blocks"]}
+    mine, others = [], []
+    for region in state["regions"]:
+        empty = 0
+        for device in region["devices"]:
+            if not device["size"]:
+                empty += device["name"].split(".")[1] != "0"
+                need(device["driver"] is None, f"{device['name']} is empty, and bound")
+                continue
+            blocks = tuple((n, *zones[n]) for start, size in device["ranges"]
+                           for n in range(start >> 27, (start + size + (1 << 27) - 1) >> 27)
+                           if n in zones and (n << 27) >= start and
+                           (n + 1 << 27) <= start + size)
+            entry = (region["start"], tuple(map(tuple, device["ranges"])), device["align"],
+                     device["driver"], device["memmap_on_memory"], blocks,
+                     *names.get(device["name"], ("", ())))
+            if own(device["name"], device):
+                mine.append(entry)
+            else:
+                others.append((device["name"], device["inode"], *entry))
+        mine.append((region["start"], "empty devices", empty))
+    mine.append(("auto_online_blocks", state["auto_online"]))
+    mine.append(("leaks", tuple(map(tuple, state["leaks"]))))
+    kept = []
+    for name in sorted(os.listdir(KEPT)):
+        with open(f"{KEPT}/{name}", encoding="utf-8") as f:
+            kept.append((name, f.read()))
+    mine.append(("kept layouts", tuple(kept)))
+    return Picture(sorted(mine, key=repr), sorted(others))
+
+
+def difference(got, wanted):
+    return "\n".join([f"    is     {entry}" for entry in got if entry not in wanted] +
+                     [f"    not    {entry}" for entry in wanted if entry not in got])
+
+
+# --- what daxd says ---------------------------------------------------------------------------------
+
+
+def bus_and_kernel(ground):
+    """Differences between what the bus shows and what there is."""
+    shown, state, wrong = managed_objects(), ground.sim.state(), []
+    names = names_of(state)
+    online = {b["number"] for b in state["blocks"] if b["state"] == "online"}
+    real, ours = {}, {}
+    for region in state["regions"]:
+        path = f"/org/daxd1/region/{region['id']}"
+        real[path] = {
+            "Size": region["size"], "AvailableSize": region["available"],
+            "Seed": region["seed"] or "", "Youngest": region["youngest"] or "",
+            "EmptyDevices": sorted(d["name"] for d in region["devices"] if not d["size"])}
+        for device in region["devices"]:
+            if device["size"]:
+                label = names.get(device["name"], ("",))[0]
+                blocks = [n for start, size in device["ranges"]
+                          for n in range(-(-start >> 27), start + size >> 27)]
+                real[device["name"]] = {
+                    "Region": path, "Size": device["size"], "Align": device["align"],
+                    "Mode": MODES[device["driver"]], "Label": label,
+                    "Ranges": [[start - region["start"], size]
+                               for start, size in device["ranges"]],
+                    "MemmapOnMemory": device["memmap_on_memory"],
+                    "OnlineBlocks": len(online.intersection(blocks))
+                    if device["driver"] == "kmem" else 0}
+    for path, faces in shown.items():
+        if REGION in faces:
+            ours[path] = faces[REGION]
+            faces[REGION]["EmptyDevices"] = sorted(faces[REGION]["EmptyDevices"])
+        elif DEVICE in faces:
+            ours[faces[DEVICE]["Name"]] = faces[DEVICE]
+        elif "/job/" in path:
+            wrong.append(f"there is still {path}")
+    for name in sorted(real.keys() | ours.keys()):
+        if name not in ours or name not in real:
+            wrong.append(f"{name} is {'not ' if name not in ours else ''}shown"
+                         f"{'' if name in real else ', and not there'}")
+            continue
+        wrong += [f"{name}.{key} is shown as {ours[name][key]!r}, and is {value!r}"
+                  for key, value in real[name].items() if ours[name][key] != value]
+    return wrong
+
+
+def check_bus(ground, timeout=3):
+    """The bus shows what the kernel has, as soon as daxd has heard of it."""
+    deadline = time.monotonic() + timeout
+    while True:
+        wrong = bus_and_kernel(ground)
+        if not wrong:
+            return
+        if time.monotonic() > deadline:
+            raise Violation("the bus is wrong: " + "; ".join(wrong))
+        time.sleep(0.02)
+
+
+def size_text(size):
+    for shift, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size >> shift and not size % (1 << shift):
+            return f"{size >> shift} {unit}"
+    return f"{size} bytes"
+
+
+def check_told(ground, message, region=0):
+    """RollbackFailed says exactly what is now."""
+    told = message.rpartition("now: ")[2]
+    now = [r for r in ground.sim.state()["regions"] if r["start"] == REGIONS[region].start]
+    if not now:
+        need(told == "the region is gone", f"the region is gone, and told is '{told}'")
+        return
+    words = [f"{d['name']} {size_text(d['size'])} {MODES[d['driver']]}" if d["size"]
+             else f"{d['name']} empty" for d in now[0]["devices"]]
+    need(sorted(told.replace(" tainted", "").split(", ")) == sorted(words),
+         f"told is '{told}', and there is '{', '.join(words)}'")
+
+
+def check_error(error):
+    """An error is one of the contract, and says something."""
+    need(isinstance(error, DBusError), f"the call ended with {error!r}")
+    need(error.name.startswith("org.daxd1.Error.") or error.name in STANDARD_ERRORS,
+         f"no error of the contract: {error}")
+    need(len(error.message) > 10 and "daxd itself failed" not in error.message,
+         f"no clear message: {error}")
+
+
+# --- all together -----------------------------------------------------------------------------------
+
+
+def check_leftovers(ground, given_up=False):
+    """No records, no stale names, no temporary files, no dead or needless processes."""
+    records = os.listdir(TRANSACTIONS)
+    need(len(records) <= (1 if given_up else 0), f"records are left: {records}")
+    links, files = names_files()
+    state = ground.sim.state()
+    there = {d["name"] for r in state["regions"] for d in r["devices"] if d["size"]}
+    if not given_up:
+        need(set(links.values()) == set(files), f"names and their files: {links}, {list(files)}")
+        need(set(links) <= there, f"names of devices that are not there: {links}")
+    for folder in ("/var/lib/daxd", KEPT, "/run/daxd"):
+        odd = [name for name in os.listdir(folder) if re.search(r"\.(new|tmp|bad)|~$|^\.", name)]
+        need(not odd, f"left in {folder}: {odd}")
+    need(len(ground.worker_pids()) <= 8, f"workers: {ground.worker_pids()}")
+
+
+def check_secret(ground):
+    """Nobody's memory is readable by the next: not through a device that has a name or an access."""
+    state = ground.sim.state()
+    names = names_of(state)
+    for region in state["regions"]:
+        for device in region["devices"]:
+            label, access = names.get(device["name"], ("", ()))
+            if (not label and not access) or label.startswith(FORMER):
+                continue
+            if device["driver"] != "device_dax":
+                continue
+            for start, size in device["ranges"]:
+                where = ground.find(start, size, ground.secret)
+                need(where is None, "what the former owner has left is readable at "
+                     f"{where} in {device['name']} ({label}), {size} bytes at {start}")
+
+
+def check_alive(ground):
+    need(ground.is_alive(), "daxd has died: status "
+         f"{ground.system.daxd.returncode if ground.system.daxd else 'unknown'}")
+    journal = ground.journal()
+    for complaint in ("Sanitizer", "runtime error", "Assertion"):
+        need(complaint not in journal, f"daxd says {complaint}")
+
+
+def check_others(ground, now, before):
+    need(now.others == before.others,
+         "other devices have changed:\n" + difference(now.others, before.others))
+    if any(entry[0] == "dax0.0" for entry in before.others):
+        at = REGIONS[0].start
+        need(all(ground.sim.find(place, 64, ground.others) is not None
+                 for place in (at, at + (2 << 20))), "what others had written is gone")

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Shows that transactions hold: tries operations at points, and prints a table of how many there
+were and how many violations.
+
+    tests/sim/proof/prove                     a few minutes: all operations, some of the points
+    tests/sim/proof/prove --all               all points
+    tests/sim/proof/prove --way failing --operation grow
+    tests/sim/proof/prove --only failing:grow:3:fail:EIO+2:skip
+
+Every violation comes with the words that try its point alone, and with what daxd said.
+"""
+
+import argparse
+import importlib.util
+import random
+import sys
+import time
+import traceback
+
+from ground import Ground
+from harness import KERNEL, DBusError, Failure
+from judge import Violation
+from operations import OPERATIONS, find
+from trial import Reference
+
+WAYS = ("failing", "killing", "calls", "others")
+QUICK = {"failing": 5, "killing": 4, "calls": 4, "others": 4}
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, prog="prove",
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="all points of all operations")
+    parser.add_argument("--way", action="append", choices=WAYS, help="only these ways")
+    parser.add_argument("--operation", action="append", metavar="NAME", help="only these")
+    parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
+    parser.add_argument("--seed", type=int, help="which points --quick takes")
+    parser.add_argument("--seconds", type=float, help="begin nothing after so long")
+    args = parser.parse_args()
+    args.seed = random.randrange(1 << 31) if args.seed is None else args.seed
+    return args
+
+
+class Row:
+    """The points of one operation that were tried in one way."""
+
+    def __init__(self, way, operation):
+        self.way, self.operation = way, operation
+        self.known = self.tried = self.violations = 0
+        self.results = {}
+        self.begin, self.seconds = time.monotonic(), 0
+
+    def text(self):
+        results = ", ".join(f"{count} {name}" for name, count in sorted(self.results.items()))
+        return (f"{self.way:8} {self.operation:20} {self.tried:6} of {self.known:<6}"
+                f"{self.violations:5} violations {self.seconds:7.1f} s   {results}")
+
+
+class Prover:
+    def __init__(self, args):
+        self.args, self.ground, self.rows = args, Ground(), []
+        self.random = random.Random(args.seed)
+        self.end = time.monotonic() + args.seconds if args.seconds else float("inf")
+
+    def guarded(self, row, operation, point, function):
+        """Whatever goes wrong is a violation, with all that is needed to see it again."""
+        try:
+            return function()
+        except (Violation, Failure, DBusError, OSError, RuntimeError, ValueError) as error:
+            row.violations += 1
+            detail = "" if isinstance(error, Violation) else traceback.format_exc()
+            print(f"VIOLATION {row.way}:{operation.name}:{point} on {KERNEL}: {error}\n{detail}"
+                  f"    tests/sim/proof/prove --kernel {KERNEL} "
+                  f"--only '{row.way}:{operation.name}:{point}'\n"
+                  + "".join(f"    | {line}\n" for line in
+                            self.ground.journal().splitlines()[-12:]), flush=True)
+            self.ground.recover()
+            return "violation", []
+
+    def run_operation(self, way, operation):
+        module = importlib.import_module(way)
+        row = Row(way, operation.name)
+        self.rows.append(row)
+        if hasattr(module, "begin"):
+            module.begin(self.ground)
+        reference = self.guarded(row, operation, "reference",
+                                 lambda: module.reference(self.ground, operation)
+                                 if hasattr(module, "reference")
+                                 else Reference(self.ground, operation))
+        if isinstance(reference, tuple):
+            return
+        todo = module.points(reference)
+        row.known = len(todo)
+        if not self.args.all:
+            todo = self.random.sample(todo, min(len(todo), QUICK[way]))
+        while todo and time.monotonic() < self.end:
+            self.run_point(module, row, operation, reference, todo.pop(0), todo)
+        row.seconds = time.monotonic() - row.begin
+        print(row.text(), flush=True)
+
+    def run_point(self, module, row, operation, reference, point, todo):
+        row.tried += 1
+        result, more = self.guarded(row, operation, point, lambda: module.try_point(
+            self.ground, operation, reference, point))
+        row.results[result] = row.results.get(result, 0) + 1
+        row.known += len(more)
+        if self.args.all:
+            todo += more
+        elif more and row.tried <= QUICK[row.way]:
+            todo.append(self.random.choice(more))
+
+    def run_only(self):
+        way, name, point = self.args.only.split(":", 2)
+        module, operation = importlib.import_module(way), find(name)
+        if hasattr(module, "begin"):
+            module.begin(self.ground)
+        row = Row(way, name)
+        self.rows.append(row)
+        reference = (module.reference if hasattr(module, "reference") else Reference)(
+            self.ground, operation)
+        self.run_point(module, row, operation, reference, point, [])
+        print(self.ground.journal())
+        print("\n".join(f"{w.number} {w.path} {w.value} {w.errno} {w.effect}"
+                        for w in self.ground.sim.writes()[-40:]))
+
+    def run(self):
+        for way in self.args.way or [way for way in WAYS if self.exists(way)]:
+            for operation in OPERATIONS:
+                if not self.args.operation or operation.name in self.args.operation:
+                    self.run_operation(way, operation)
+
+    @staticmethod
+    def exists(way):
+        return importlib.util.find_spec(way) is not None
+
+    def sum_up(self):
+        for way in dict.fromkeys(row.way for row in self.rows):
+            rows = [row for row in self.rows if row.way == way]
+            print(f"{way} on {KERNEL}: {sum(r.tried for r in rows)} points, "
+                  f"{sum(r.violations for r in rows)} violations, "
+                  f"{sum(r.seconds for r in rows):.0f} s")
+
+
+def main():
+    args = arguments()
+    prover = Prover(args)
+    print(f"seed {args.seed}", flush=True)
+    if args.only:
+        prover.run_only()
+    else:
+        prover.run()
+    prover.sum_up()
+    sys.exit(1 if any(row.violations for row in prover.rows) else 0)
+
+
+main()

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""One operation at one point, from the beginning to the judgement."""
+
+import threading
+
+import judge
+from ground import MANAGER, REGION, ROOT, outcome
+from harness import REGIONS, call, managed_objects
+from judge import Violation, need
+from operations import prepare
+
+BEFORE, WANTED, GIVEN_UP = "before", "wanted", "given up"
+
+
+class Trial:
+    """What there was before, and how the operation is called. `reference`: what comes of it when
+    nothing interferes."""
+
+    def __init__(self, ground, operation, reference=None):
+        self.ground, self.operation, self.reference = ground, operation, reference
+        ground.begin(operation.region)
+        prepare(operation)
+        self.before = self.picture()
+        self.do = operation.do()
+        self.count = ground.sim.count()
+
+    def picture(self):
+        return judge.picture(self.ground, lambda name, _: name not in self.operation.others)
+
+    def writes(self):
+        """Those since the operation began."""
+        return self.ground.sim.writes(self.count)
+
+    def run(self):
+        return outcome(self.do)[1]
+
+    def start(self):
+        """Calls it in the background."""
+        return Pending(self.do)
+
+    # --- the judgement ---------------------------------------------------------------------------
+
+    def failure(self):
+        """Why daxd says that the operation's region has failed; None when it does not."""
+        for faces in managed_objects().values():
+            region = faces.get(REGION)
+            if region and region["Id"] == self.operation.region and region["State"] == "failed":
+                return region["StateReason"]
+        return None
+
+    def judge(self, error, killed=False):
+        """What it has come to: as it was, as wanted, or a failure that is told. Anything else is a
+        violation. `killed`: nobody has got an answer."""
+        ground = self.ground
+        judge.check_alive(ground)
+        reason = self.failure() if killed else \
+            error.message if error and getattr(error, "short", "") == "RollbackFailed" else None
+        now = self.picture()
+        if reason:
+            judge.check_told(ground, reason, self.operation.region)
+            result = GIVEN_UP
+        else:
+            result = self.compare(now, error, killed)
+        judge.check_others(ground, now, self.before)
+        judge.check_leftovers(ground, bool(reason))
+        judge.check_bus(ground)
+        judge.check_secret(ground)
+        leaks = ground.sim.state()["leaks"]
+        need(not leaks, f"memory has leaked: {leaks}")
+        return result
+
+    def compare(self, now, error, killed):
+        if killed:
+            if now.own == self.reference.wanted.own:
+                return WANTED
+            need(now.own == self.before.own, "neither as before nor as wanted:\n" +
+                 judge.difference(now.own, self.before.own))
+            return BEFORE
+        if error is None:
+            need(now.own == self.reference.wanted.own, "success, but not as wanted:\n" +
+                 judge.difference(now.own, self.reference.wanted.own))
+            return WANTED
+        judge.check_error(error)
+        need(now.own == self.before.own, f"after '{error}' not as before:\n" +
+             judge.difference(now.own, self.before.own))
+        return BEFORE
+
+    def again(self, result):
+        """What was undone can be done now, and a layout that is applied has nothing to do."""
+        if result == GIVEN_UP or (result == WANTED and not self.operation.forward):
+            return
+        count = self.ground.sim.count()
+        error = outcome(self.operation.do())[1]
+        need(error is None, f"once more, undisturbed: {error}")
+        now = self.picture()
+        need(now.own == self.reference.wanted.own, "once more, undisturbed, not as wanted:\n" +
+             judge.difference(now.own, self.reference.wanted.own))
+        if result == WANTED:
+            writes = self.ground.sim.writes(count)
+            need(not writes, f"nothing was to be done, and this was written: {writes}")
+        judge.check_leftovers(self.ground)
+        judge.check_secret(self.ground)
+
+
+class Pending:
+    """A call under way."""
+
+    def __init__(self, function):
+        self.error = None
+        self.thread = threading.Thread(target=self.call, args=(function,), daemon=True)
+        self.thread.start()
+
+    def call(self, function):
+        try:
+            self.error = outcome(function)[1]
+        except Exception as error:  # judged as any other
+            self.error = error
+
+    def is_over(self):
+        return not self.thread.is_alive()
+
+    def result(self, timeout=60):
+        self.thread.join(timeout)
+        if self.thread.is_alive():
+            raise Violation(f"no reply within {timeout} s")
+        return self.error
+
+
+class Reference:
+    """The operation without interference: what is wanted, and what is written for it."""
+
+    def __init__(self, ground, operation):
+        trial = Trial(ground, operation)
+        error = trial.run()
+        need(error is None, f"undisturbed: {error}")
+        self.wanted = trial.picture()
+        self.before = trial.before
+        self.writes = trial.writes()
+        judge.check_others(ground, self.wanted, self.before)
+        judge.check_leftovers(ground)
+        judge.check_bus(ground)
+        judge.check_secret(ground)
+        need(self.wanted.own != self.before.own, "it changes nothing")
