@@ -201,6 +201,15 @@ class Ground:
                 continue
         return pids
 
+    @staticmethod
+    def wait_gone(pid, timeout=10):
+        """Waits until a process that was killed is."""
+        deadline = time.monotonic() + timeout
+        while os.path.exists(f"/proc/{pid}") and state_of(f"/proc/{pid}") != "Z":
+            if time.monotonic() > deadline:
+                fail(f"process {pid} does not die")
+            time.sleep(0.002)
+
     def wait_workers_gone(self, timeout=10):
         deadline = time.monotonic() + timeout
         while self.worker_pids():

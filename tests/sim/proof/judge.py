@@ -70,7 +70,7 @@ def picture(ground, own=lambda name, device: True):
         empty = 0
         for device in region["devices"]:
             if not device["size"]:
-                empty += device["name"].split(".")[1] != "0"
+                empty += device["name"].split(".")[1] != "0" and own(device["name"], device)
                 need(device["driver"] is None, f"{device['name']} is empty, and bound")
                 continue
             blocks = tuple((n, *zones[n]) for start, size in device["ranges"]

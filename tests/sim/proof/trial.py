@@ -62,11 +62,11 @@ class Trial:
         else:
             result = self.compare(now, error, killed)
         judge.check_others(ground, now, self.before)
-        judge.check_leftovers(ground, bool(reason))
         judge.check_bus(ground)
         judge.check_secret(ground)
         leaks = ground.sim.state()["leaks"]
         need(not leaks, f"memory has leaked: {leaks}")
+        judge.check_leftovers(ground, bool(reason))
         return result
 
     def compare(self, now, error, killed):
@@ -131,7 +131,7 @@ class Reference:
 
     def __init__(self, ground, operation):
         trial = Trial(ground, operation)
-        error = trial.run()
+        error = self.operate(trial)
         need(error is None, f"undisturbed: {error}")
         self.wanted = trial.picture()
         self.before = trial.before
@@ -141,3 +141,6 @@ class Reference:
         judge.check_bus(ground)
         judge.check_secret(ground)
         need(self.wanted.own != self.before.own, "it changes nothing")
+
+    def operate(self, trial):
+        return trial.run()

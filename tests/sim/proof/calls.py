@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Point 2, at system calls: SIGKILL before each one that changes anything, files and messages
+included, of its caller, or of daxd and all workers at once as when power fails; also in the recovery.
+
+A point is "N:WHOM", the Nth such call since the operation began, and caller or all; or two of these
+joined by "+", where the second counts from the first."""
+
+import os
+
+import trial as trials
+from killing import settle
+from trial import Trial
+from watch import Watch
+
+WHOM = ("caller", "all")
+TIMEOUT = 20
+
+
+def begin(ground):
+    if not ground.watch:
+        ground.watch = Watch(os.environ["DAXD_WATCHED"])
+
+
+class Reference(trials.Reference):
+    """Also with the system calls that there are."""
+
+    def operate(self, trial):
+        trial.ground.watch.arm()
+        error = trial.run()
+        self.calls = trial.ground.watch.disarm()
+        return error
+
+
+def reference(ground, operation):
+    return Reference(ground, operation)
+
+
+def points(reference):
+    return [f"{call.number}:{whom}" for call in reference.calls for whom in WHOM]
+
+
+def kill_at(ground, number, whom):
+    """Prepares it: the caller waits meanwhile, so its call does not happen."""
+    def act(call):
+        victims = [call.pid]
+        if whom == "all":
+            victims += ground.worker_pids() + [ground.system.daxd.pid]
+        ground.kill(*victims)
+    ground.watch.arm(number, act)
+
+
+def try_point(ground, operation, reference, point):
+    trial = Trial(ground, operation, reference)
+    pending, killed = None, False
+    for text in point.split("+"):
+        number, whom = text.split(":")
+        kill_at(ground, int(number), whom)
+        if pending is None:
+            pending = trial.start()
+        elif killed:
+            ground.wait_workers_gone()
+            ground.system.daxd = None
+            ground.start_daxd(wait=False)
+        if not ground.watch.happened.wait(TIMEOUT):
+            break  # it went another way this time: fewer calls
+        killed = whom == "all" or died(ground)
+        if killed:
+            ground.kill_daxd()
+    ground.watch.arm()
+    error = settle(ground, pending, killed)
+    calls = ground.watch.disarm()
+    result = trial.judge(error, ground.restarted)
+    trial.again(result)
+    return result, follow_ups(point, calls)
+
+
+def died(ground):
+    """Whether it was daxd that was killed; a moment passes until that can be seen."""
+    call = next(c for c in ground.watch.calls if c.number == ground.watch.target)
+    if call.pid != ground.system.daxd.pid:
+        return False
+    ground.system.daxd.wait(10)
+    return True
+
+
+def follow_ups(point, calls):
+    """Once more in the recovery."""
+    if "+" in point or point.endswith("caller"):
+        return []
+    return [f"{point}+{call.number}:all" for call in calls]

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Point 2, at writes: SIGKILL before each write and after it, of daxd, of the worker, of both, also
+in the middle of going back and of recovery.
+
+A point is "N:WHEN:WHOM", the Nth write of the operation, before or after, and daxd, worker or both;
+or two of these joined by "+", where the second counts from the first."""
+
+import time
+
+from ground import Ground
+from trial import Trial
+
+WHENS = ("before", "after")
+WHOM = ("both", "daxd", "worker")
+
+
+def points(reference):
+    return [f"{number}:{when}:{whom}" for number in range(1, len(reference.writes) + 1)
+            for when in WHENS for whom in WHOM]
+
+
+def try_point(ground: Ground, operation, reference, point):
+    trial = Trial(ground, operation, reference)
+    pending, count = None, 0
+    for text in point.split("+"):
+        number, when, whom = text.split(":")
+        stop = ground.sim.stop(after=when == "after", nth=int(number))
+        if pending is None:
+            pending = trial.start()
+        elif ground.system.daxd is None:
+            ground.wait_workers_gone()
+            ground.start_daxd(wait=False)
+        writer = ground.sim.wait(stop, timeout=10)
+        count = ground.sim.count()
+        if whom != "worker":
+            ground.kill_daxd()
+        if whom != "daxd":
+            ground.kill(writer.pid)
+            ground.wait_gone(writer.pid)
+        ground.sim.clear(stop)
+        killed = whom != "worker"
+    error = settle(ground, pending, killed)
+    writes = ground.sim.count() - count
+    result = trial.judge(error, killed or ground.restarted)
+    trial.again(result)
+    return result, follow_ups(point, writes)
+
+
+def settle(ground, pending, killed):
+    """Waits for what comes: of a daxd that was killed by a new one, else for its reply."""
+    ground.restarted = ground.system.daxd is None or not ground.is_alive()
+    if ground.restarted:
+        ground.restart()
+        pending.result()
+        return None
+    error = pending.result()
+    deadline = time.monotonic() + 10
+    while killed and time.monotonic() < deadline and ground.worker_pids():
+        time.sleep(0.01)
+    return error
+
+
+def follow_ups(point, writes):
+    """Once more in the recovery that comes of it: both after both, as when power fails; and the next
+    worker after the first."""
+    whom = point.split(":")[-1]
+    if "+" in point or whom == "daxd":
+        return []
+    return [f"{point}+{number}:{when}:{whom}" for number in range(1, writes + 1)
+            for when in WHENS]

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Point 3: another agent acts between two writes, or between a kill and the restart.
+
+A point is "N:WHEN:WHAT": before the Nth write of the operation WHAT happens, one of ACTIONS. WHEN is
+between (nothing else happens), killed (daxd and its worker are killed there first), killed-after
+(once the write has taken effect)."""
+
+import re
+
+import judge
+from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create
+from harness import MIB, REGIONS, call
+from judge import need
+from killing import settle
+from trial import BEFORE, GIVEN_UP, WANTED, Trial
+
+WHENS = ("between", "killed", "killed-after")
+NAME = re.compile(r"dax\d+\.\d+")
+
+
+class Agent:
+    """Somebody else. What he has made is his, and must stay as he has left it."""
+
+    def __init__(self, trial, stop):
+        self.trial, self.sim = trial, trial.ground.sim
+        self.made, self.target = set(), self.find_target(stop)
+        self.first = f"dax{trial.operation.region}.0"
+
+    def devices(self):
+        return {d["name"]: d for r in self.sim.state()["regions"] for d in r["devices"]}
+
+    def find_target(self, stop):
+        """The device that the write is about, else the last one of the transaction's region."""
+        others = self.trial.operation.others
+        for name in NAME.findall(stop.path) + NAME.findall(stop.value):
+            if name not in others:
+                return name
+        mine = [name for name in self.devices() if name not in others and
+                name.startswith(f"dax{self.trial.operation.region}.")]
+        return mine[-1] if mine else None
+
+    def adopt(self, name):
+        self.made.add(self.devices()[name]["inode"])
+
+    def act(self, what):
+        """Does it, as far as the kernel lets him."""
+        try:
+            ACTIONS[what](self)
+        except OSError:
+            pass
+
+    # --- what he can do --------------------------------------------------------------------------
+
+    def free(self):
+        """Lets go of the target, not without its memory being offline."""
+        device = self.devices()[self.target]
+        if device["driver"] == "kmem":
+            online = {b["number"] for b in self.sim.state()["blocks"] if b["state"] == "online"}
+            for start, size in device["ranges"]:
+                for number in online.intersection(range(start >> 27, start + size >> 27)):
+                    put(f"/sys/devices/system/memory/memory{number}/state", "offline")
+        if device["driver"]:
+            put(f"{DRIVERS}/{device['driver']}/unbind", self.target)
+
+    def resize(self):
+        self.free()
+        put(f"{DEVICES}/{self.target}/size", 2 * MIB)
+
+    def grow(self):
+        self.free()
+        put(f"{DEVICES}/{self.target}/size",
+            self.devices()[self.target]["size"] + 32 * MIB)
+
+    def empty(self):
+        self.free()
+        put(f"{DEVICES}/{self.target}/size", 0)
+
+    def bind(self):
+        raw_bind(self.target, "device_dax")
+
+    def bind_ram(self):
+        self.free()
+        raw_bind(self.target, "kmem")
+
+    def delete(self):
+        self.empty()
+        put(f"{parent_of(self.target)}/dax_region/delete", self.target)
+
+    def replace(self):
+        """The target's name is another device's then."""
+        self.delete()
+        self.create()
+
+    def create(self):
+        self.adopt(raw_create(self.first, 2 * MIB, "device_dax"))
+
+    def seed(self):
+        create = f"{parent_of(self.first)}/dax_region/create"
+        put(create, 1)
+        self.adopt(get_text(create))
+
+    def grab(self):
+        """Takes all that is free."""
+        folder = parent_of(self.first)
+        free = int(get_text(f"{folder}/dax_region/available_size"))
+        if free:
+            self.adopt(raw_create(self.first, free, "device_dax"))
+
+    def end_region(self):
+        self.sim.remove_region(self.trial.operation.region, for_good=False)
+
+
+ACTIONS = {"resize": Agent.resize, "grow": Agent.grow, "empty": Agent.empty, "unbind": Agent.free,
+           "bind": Agent.bind, "bind-ram": Agent.bind_ram, "delete": Agent.delete,
+           "replace": Agent.replace, "create": Agent.create, "seed": Agent.seed,
+           "grab": Agent.grab, "gone": Agent.end_region}
+
+
+def points(reference):
+    return [f"{number}:{when}:{what}" for number in range(1, len(reference.writes) + 1)
+            for when in WHENS for what in ACTIONS]
+
+
+def try_point(ground, operation, reference, point):
+    trial = Trial(ground, operation, reference)
+    number, when, what = point.split(":")
+    fault = ground.sim.stop(nth=int(number), after=when == "killed-after")
+    pending = trial.start()
+    stop = ground.sim.wait(fault, timeout=10)
+    agent = Agent(trial, stop)
+    if when != "between":
+        ground.kill_daxd()
+        ground.kill(stop.pid)
+        ground.wait_gone(stop.pid)
+    agent.act(what)
+    his = things_of(ground, agent)
+    ground.sim.clear(fault)
+    error = settle(ground, pending, when != "between")
+    result = judge_both(trial, agent, his, error, what)
+    return result, []
+
+
+def things_of(ground, agent):
+    return {d["inode"]: {**d, "open": 0} for r in ground.sim.state()["regions"]
+            for d in r["devices"] if d["inode"] in agent.made}
+
+
+def judge_both(trial, agent, his, error, what):
+    """As wanted, as before, or told; and what is the other's is as he has left it."""
+    ground, restarted = trial.ground, trial.ground.restarted
+    judge.check_alive(ground)
+    need(things_of(ground, agent) == his, "what another agent has made was changed: "
+         f"{things_of(ground, agent)}, not {his}")
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    judge.check_bus(ground)
+    judge.check_secret(ground)
+    if error:
+        judge.check_error(error)
+    now = judge.picture(ground, lambda name, device: name not in trial.operation.others and
+                        device["inode"] not in agent.made)
+    before_others = trial.before.others
+    if what == "gone":
+        need(error or restarted, "success, and the region is gone")
+        return "gone"
+    mine = [entry for entry in now.others if entry[1] not in agent.made]
+    need(mine == before_others, "other devices have changed:\n" +
+         judge.difference(mine, before_others))
+    return classify(trial, now, error, restarted)
+
+
+def classify(trial, now, error, restarted):
+    reason = trial.failure() if restarted else \
+        error.message if error and error.short == "RollbackFailed" else None
+    if reason:
+        judge.check_told(trial.ground, reason, trial.operation.region)
+        return GIVEN_UP
+    if now.own == trial.reference.wanted.own and not error:
+        return WANTED
+    if now.own == trial.before.own and (error or restarted):
+        return BEFORE
+    what = "success" if not error and not restarted else f"'{error}'" if error else "recovery"
+    need(False, f"after {what} neither as before nor as wanted:\n  before:\n" +
+         judge.difference(now.own, trial.before.own) + "\n  wanted:\n" +
+         judge.difference(now.own, trial.reference.wanted.own))
+    return None

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Who is asked before each system call of daxd and its workers that changes anything, and may kill
+the caller instead; see watched.c."""
+
+import array
+import errno
+import fcntl
+import os
+import select
+import socket
+import struct
+import threading
+from collections import namedtuple
+
+SOCKET = "/run/daxsim/watch"
+NOTIFICATION = struct.Struct("=QIIiIQ6Q")
+RESPONSE = struct.Struct("=QqiI")
+NOTIF_RECV = 3 << 30 | NOTIFICATION.size << 16 | ord("!") << 8 | 0
+NOTIF_SEND = 3 << 30 | RESPONSE.size << 16 | ord("!") << 8 | 1
+CONTINUE = 1
+CALLS = {1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2", 44: "sendto",
+         46: "sendmsg", 307: "sendmmsg", 77: "ftruncate", 316: "renameat2", 264: "renameat",
+         263: "unlinkat", 258: "mkdirat", 265: "linkat", 266: "symlinkat", 259: "mknodat",
+         91: "fchmod", 268: "fchmodat", 93: "fchown", 260: "fchownat", 190: "fsetxattr",
+         257: "openat", 2: "open", 82: "rename", 87: "unlink", 83: "mkdir", 86: "link",
+         88: "symlink", 84: "rmdir", 90: "chmod", 92: "chown", 11: "munmap"}
+
+Call = namedtuple("Call", "number pid who name on")
+
+
+class Watch:
+    """Counts, and acts at the call whose number it was told: act(call) is run in its thread, while
+    the caller waits."""
+
+    def __init__(self, helper):
+        self.wrapper = (helper, SOCKET)
+        self.lock = threading.Lock()
+        self.calls, self.target, self.act, self.is_armed = [], None, None, False
+        self.happened = threading.Event()
+        if os.path.exists(SOCKET):
+            os.unlink(SOCKET)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(SOCKET)
+        os.chmod(SOCKET, 0o666)
+        self.listener.listen(16)
+        self.poll = select.epoll()
+        self.poll.register(self.listener.fileno(), select.EPOLLIN)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    # --- for tests -------------------------------------------------------------------------------
+
+    def arm(self, number=None, act=None):
+        """Begins to count, from 1, and acts at that number."""
+        with self.lock:
+            self.calls, self.target, self.act, self.is_armed = [], number, act, True
+            self.happened.clear()
+
+    def disarm(self):
+        """Ends it, and returns the calls that there were."""
+        with self.lock:
+            self.is_armed = False
+            return self.calls
+
+    # --- the thread ------------------------------------------------------------------------------
+
+    def serve(self):
+        while True:
+            for fd, events in self.poll.poll():
+                if fd == self.listener.fileno():
+                    self.accept()
+                elif events & select.EPOLLIN:
+                    self.ask(fd)
+                else:  # nobody is left who could call
+                    self.poll.unregister(fd)
+                    os.close(fd)
+
+    def accept(self):
+        connection, _ = self.listener.accept()
+        with connection:
+            _, ancillary, _, _ = connection.recvmsg(1, socket.CMSG_SPACE(4))
+        for _, _, data in ancillary:
+            fd = array.array("i", data[:4])[0]
+            self.poll.register(fd, select.EPOLLIN)
+
+    def ask(self, fd):
+        buffer = bytearray(NOTIFICATION.size)
+        try:
+            fcntl.ioctl(fd, NOTIF_RECV, buffer)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.EINTR):
+                return
+            raise
+        number, pid, _, call, _, _, *arguments = NOTIFICATION.unpack(buffer)
+        self.count(pid, call, arguments)
+        try:
+            fcntl.ioctl(fd, NOTIF_SEND, bytearray(RESPONSE.pack(number, 0, 0, CONTINUE)))
+        except OSError as error:
+            if error.errno != errno.ENOENT:  # the caller is dead
+                raise
+
+    def count(self, pid, call, arguments):
+        with self.lock:
+            if not self.is_armed or (CALLS.get(call) in ("write", "writev") and arguments[0] == 2):
+                return
+            name = CALLS.get(call, str(call))
+            if name == "munmap" and not is_of_node(pid, arguments):
+                return
+            noted = Call(len(self.calls) + 1, pid, who_is(pid), name, place_of(pid, name, arguments))
+            self.calls.append(noted)
+            acts = noted.number == self.target
+        if acts:
+            self.act(noted)
+            self.happened.set()
+
+
+def who_is(pid):
+    with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+        return f.read().strip()
+
+
+def place_of(pid, name, arguments):
+    """What a call is about, for people."""
+    at_first = name in ("write", "pwrite64", "writev", "sendmsg", "sendto", "ftruncate", "fchmod",
+                        "fchown")
+    if at_first:
+        try:
+            return os.readlink(f"/proc/{pid}/fd/{arguments[0] & 0xffffffff}")
+        except OSError:
+            return ""
+    if name.endswith(("at", "at2")):
+        return text_at(pid, arguments[2 if name == "symlinkat" else 1])
+    return text_at(pid, arguments[0]) if name != "munmap" else "memory of a node"
+
+
+def text_at(pid, address):
+    try:
+        with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+            memory.seek(address)
+            return memory.read(256).split(b"\0")[0].decode(errors="replace")
+    except (OSError, ValueError):
+        return ""
+
+
+def is_of_node(pid, arguments):
+    """What is unmapped is a device's memory: wiping ends with this."""
+    first = f"{arguments[0]:x}-"
+    try:
+        with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
+            return any(line.startswith(first) and "/dev/dax" in line for line in maps)
+    except OSError:
+        return False
+
