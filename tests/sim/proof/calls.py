@@ -6,6 +6,7 @@ A point is "N:WHOM", the Nth such call since the operation began, and caller or 
 joined by "+", where the second counts from the first."""
 
 import os
+import shutil
 
 import trial as trials
 from killing import settle
@@ -17,8 +18,9 @@ TIMEOUT = 20
 
 
 def begin(ground):
+    """Puts the helper where everybody may run it."""
     if not ground.watch:
-        ground.watch = Watch(os.environ["DAXD_WATCHED"])
+        ground.watch = Watch(shutil.copy(os.environ["DAXD_WATCHED"], "/usr/libexec"))
 
 
 class Reference(trials.Reference):
@@ -29,10 +31,6 @@ class Reference(trials.Reference):
         error = trial.run()
         self.calls = trial.ground.watch.disarm()
         return error
-
-
-def reference(ground, operation):
-    return Reference(ground, operation)
 
 
 def points(reference):

@@ -194,9 +194,10 @@ class Ground:
     def worker_pids():
         pids = []
         for path in glob.glob("/proc/[0-9]*/comm"):
+            pid = int(path.split("/")[2])
             try:
-                if get_text(path) == "daxd-worker" and "Z" != state_of(os.path.dirname(path)):
-                    pids.append(int(path.split("/")[2]))
+                if get_text(path) == "daxd-worker" and is_running(pid):
+                    pids.append(pid)
             except OSError:
                 continue
         return pids
@@ -205,7 +206,7 @@ class Ground:
     def wait_gone(pid, timeout=10):
         """Waits until a process that was killed is."""
         deadline = time.monotonic() + timeout
-        while os.path.exists(f"/proc/{pid}") and state_of(f"/proc/{pid}") != "Z":
+        while is_running(pid):
             if time.monotonic() > deadline:
                 fail(f"process {pid} does not die")
             time.sleep(0.002)
@@ -231,8 +232,11 @@ def spots(start, size):
             if start <= at < start + size]
 
 
-def state_of(folder):
-    return get_text(f"{folder}/stat").rpartition(")")[2].split()[0]
+def is_running(pid):
+    try:
+        return get_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def outcome(function):

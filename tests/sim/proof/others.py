@@ -43,7 +43,9 @@ class Agent:
         self.made.add(self.devices()[name]["inode"])
 
     def act(self, what):
-        """Does it, as far as the kernel lets him."""
+        """Does it, as far as the kernel lets him and there is a device to do it to."""
+        if not self.target and what not in WITHOUT_TARGET:
+            return
         try:
             ACTIONS[what](self)
         except OSError:
@@ -114,6 +116,8 @@ ACTIONS = {"resize": Agent.resize, "grow": Agent.grow, "empty": Agent.empty, "un
            "bind": Agent.bind, "bind-ram": Agent.bind_ram, "delete": Agent.delete,
            "replace": Agent.replace, "create": Agent.create, "seed": Agent.seed,
            "grab": Agent.grab, "gone": Agent.end_region}
+
+WITHOUT_TARGET = ("create", "seed", "grab", "gone")
 
 
 def points(reference):

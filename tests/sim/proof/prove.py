@@ -11,8 +11,9 @@ Every violation comes with the words that try its point alone, and with what dax
 """
 
 import argparse
-import importlib.util
+import importlib
 import random
+import re
 import sys
 import time
 import traceback
@@ -24,13 +25,16 @@ from operations import OPERATIONS, find
 from trial import Reference
 
 WAYS = ("failing", "killing", "calls", "others")
-QUICK = {"failing": 5, "killing": 4, "calls": 4, "others": 4}
+# How many points of each operation, when not all are tried.
+QUICK = {"failing": 2, "killing": 1, "calls": 2, "others": 1}
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, prog="prove",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="all points of all operations")
+    parser.add_argument("--quick", action="store_false", dest="all",
+                        help="some points of each operation (the default)")
     parser.add_argument("--way", action="append", choices=WAYS, help="only these ways")
     parser.add_argument("--operation", action="append", metavar="NAME", help="only these")
     parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
@@ -47,6 +51,7 @@ class Row:
     def __init__(self, way, operation):
         self.way, self.operation = way, operation
         self.known = self.tried = self.violations = 0
+        self.kinds = {}  # of violations
         self.results = {}
         self.begin, self.seconds = time.monotonic(), 0
 
@@ -60,6 +65,7 @@ class Prover:
     def __init__(self, args):
         self.args, self.ground, self.rows = args, Ground(), []
         self.random = random.Random(args.seed)
+        self.references = {}
         self.end = time.monotonic() + args.seconds if args.seconds else float("inf")
 
     def guarded(self, row, operation, point, function):
@@ -68,6 +74,8 @@ class Prover:
             return function()
         except (Violation, Failure, DBusError, OSError, RuntimeError, ValueError) as error:
             row.violations += 1
+            kind = re.split("[:'(\n]", str(error))[0].strip()
+            row.kinds[kind] = row.kinds.get(kind, 0) + 1
             detail = "" if isinstance(error, Violation) else traceback.format_exc()
             print(f"VIOLATION {row.way}:{operation.name}:{point} on {KERNEL}: {error}\n{detail}"
                   f"    tests/sim/proof/prove --kernel {KERNEL} "
@@ -84,9 +92,7 @@ class Prover:
         if hasattr(module, "begin"):
             module.begin(self.ground)
         reference = self.guarded(row, operation, "reference",
-                                 lambda: module.reference(self.ground, operation)
-                                 if hasattr(module, "reference")
-                                 else Reference(self.ground, operation))
+                                 lambda: self.find_reference(module, operation))
         if isinstance(reference, tuple):
             return
         todo = module.points(reference)
@@ -97,6 +103,14 @@ class Prover:
             self.run_point(module, row, operation, reference, todo.pop(0), todo)
         row.seconds = time.monotonic() - row.begin
         print(row.text(), flush=True)
+
+    def find_reference(self, module, operation):
+        """Ways that need no more than the usual one share it."""
+        kind = getattr(module, "Reference", Reference)
+        key = kind, operation.name
+        if key not in self.references:
+            self.references[key] = kind(self.ground, operation)
+        return self.references[key]
 
     def run_point(self, module, row, operation, reference, point, todo):
         row.tried += 1
@@ -116,22 +130,17 @@ class Prover:
             module.begin(self.ground)
         row = Row(way, name)
         self.rows.append(row)
-        reference = (module.reference if hasattr(module, "reference") else Reference)(
-            self.ground, operation)
+        reference = self.find_reference(module, operation)
         self.run_point(module, row, operation, reference, point, [])
         print(self.ground.journal())
         print("\n".join(f"{w.number} {w.path} {w.value} {w.errno} {w.effect}"
                         for w in self.ground.sim.writes()[-40:]))
 
     def run(self):
-        for way in self.args.way or [way for way in WAYS if self.exists(way)]:
+        for way in self.args.way or WAYS:
             for operation in OPERATIONS:
                 if not self.args.operation or operation.name in self.args.operation:
                     self.run_operation(way, operation)
-
-    @staticmethod
-    def exists(way):
-        return importlib.util.find_spec(way) is not None
 
     def sum_up(self):
         for way in dict.fromkeys(row.way for row in self.rows):
@@ -139,6 +148,8 @@ class Prover:
             print(f"{way} on {KERNEL}: {sum(r.tried for r in rows)} points, "
                   f"{sum(r.violations for r in rows)} violations, "
                   f"{sum(r.seconds for r in rows):.0f} s")
+            for kind in sorted({kind for row in rows for kind in row.kinds}):
+                print(f"    {sum(row.kinds.get(kind, 0) for row in rows):6} {kind}")
 
 
 def main():

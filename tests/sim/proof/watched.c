@@ -34,26 +34,26 @@ typedef struct Rule {
 #define NO_ARGUMENT 6
 
 static const Rule rules[] = {
-        { SYS_write, NO_ARGUMENT, 0 },     { SYS_pwrite64, NO_ARGUMENT, 0 },
-        { SYS_writev, NO_ARGUMENT, 0 },    { SYS_pwritev, NO_ARGUMENT, 0 },
-        { SYS_pwritev2, NO_ARGUMENT, 0 },  { SYS_sendto, NO_ARGUMENT, 0 },
-        { SYS_sendmsg, NO_ARGUMENT, 0 },   { SYS_sendmmsg, NO_ARGUMENT, 0 },
-        { SYS_ftruncate, NO_ARGUMENT, 0 }, { SYS_renameat2, NO_ARGUMENT, 0 },
-        { SYS_renameat, NO_ARGUMENT, 0 },  { SYS_unlinkat, NO_ARGUMENT, 0 },
-        { SYS_mkdirat, NO_ARGUMENT, 0 },   { SYS_linkat, NO_ARGUMENT, 0 },
-        { SYS_symlinkat, NO_ARGUMENT, 0 }, { SYS_mknodat, NO_ARGUMENT, 0 },
-        { SYS_fchmod, NO_ARGUMENT, 0 },    { SYS_fchmodat, NO_ARGUMENT, 0 },
-        { SYS_fchown, NO_ARGUMENT, 0 },    { SYS_fchownat, NO_ARGUMENT, 0 },
-        { SYS_fsetxattr, NO_ARGUMENT, 0 }, { SYS_openat, 2, O_CREAT | O_TRUNC },
+        { SYS_write, NO_ARGUMENT, 0 },      { SYS_pwrite64, NO_ARGUMENT, 0 },
+        { SYS_writev, NO_ARGUMENT, 0 },     { SYS_pwritev, NO_ARGUMENT, 0 },
+        { SYS_pwritev2, NO_ARGUMENT, 0 },   { SYS_sendto, NO_ARGUMENT, 0 },
+        { SYS_sendmsg, NO_ARGUMENT, 0 },    { SYS_sendmmsg, NO_ARGUMENT, 0 },
+        { SYS_ftruncate, NO_ARGUMENT, 0 },  { SYS_renameat2, NO_ARGUMENT, 0 },
+        { SYS_renameat, NO_ARGUMENT, 0 },   { SYS_unlinkat, NO_ARGUMENT, 0 },
+        { SYS_mkdirat, NO_ARGUMENT, 0 },    { SYS_linkat, NO_ARGUMENT, 0 },
+        { SYS_symlinkat, NO_ARGUMENT, 0 },  { SYS_mknodat, NO_ARGUMENT, 0 },
+        { SYS_fchmod, NO_ARGUMENT, 0 },     { SYS_fchmodat, NO_ARGUMENT, 0 },
+        { SYS_fchown, NO_ARGUMENT, 0 },     { SYS_fchownat, NO_ARGUMENT, 0 },
+        { SYS_fsetxattr, NO_ARGUMENT, 0 },  { SYS_openat, 2, O_CREAT | O_TRUNC },
         { SYS_munmap, NO_ARGUMENT, 0 },
 #ifdef SYS_open
         { SYS_open, 1, O_CREAT | O_TRUNC },
 #endif
 #ifdef SYS_rename
-        { SYS_rename, NO_ARGUMENT, 0 },    { SYS_unlink, NO_ARGUMENT, 0 },
-        { SYS_mkdir, NO_ARGUMENT, 0 },     { SYS_link, NO_ARGUMENT, 0 },
-        { SYS_symlink, NO_ARGUMENT, 0 },   { SYS_rmdir, NO_ARGUMENT, 0 },
-        { SYS_chmod, NO_ARGUMENT, 0 },     { SYS_chown, NO_ARGUMENT, 0 },
+        { SYS_rename, NO_ARGUMENT, 0 },     { SYS_unlink, NO_ARGUMENT, 0 },
+        { SYS_mkdir, NO_ARGUMENT, 0 },      { SYS_link, NO_ARGUMENT, 0 },
+        { SYS_symlink, NO_ARGUMENT, 0 },    { SYS_rmdir, NO_ARGUMENT, 0 },
+        { SYS_chmod, NO_ARGUMENT, 0 },      { SYS_chown, NO_ARGUMENT, 0 },
 #endif
 };
 
@@ -111,7 +111,8 @@ static int hand_over(int connection, int fd) {
                 char space[CMSG_SPACE(sizeof(int))];
                 struct cmsghdr align;
         } control = {};
-        struct iovec word = { .iov_base = "x", .iov_len = 1 };
+        char byte = 'x';
+        struct iovec word = { .iov_base = &byte, .iov_len = 1 };
         struct msghdr message = { .msg_iov = &word,
                                   .msg_iovlen = 1,
                                   .msg_control = &control,
