@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Point 2, at system calls: SIGKILL before each one that changes anything, files and messages
-included, of its caller, or of daxd and all workers at once as when power fails; also in the recovery.
+included, of its caller, or of daxd and all workers at once; also in the recovery.
 
 A point is "N:WHOM", the Nth such call since the operation began, and caller or all; or two of these
 joined by "+", where the second counts from the first."""

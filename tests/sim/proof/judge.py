@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Says whether a machine is as it has to be after a point. The truth is what the imitated kernel has;
-daxd's word counts only in being compared with it."""
+"""Says whether a machine is as it has to be after a point. The truth is what the imitated kernel
+has; daxd's word counts only in being compared with it."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import time
 from collections import namedtuple
 
 from ground import DEVICE, FORMER, KEPT, NAMES, REGION, TRANSACTIONS
-from harness import DBusError, KIB, REGIONS, managed_objects
+from harness import DBusError, REGIONS, managed_objects
 
 MODES = {"device_dax": "devdax", "kmem": "system-ram", None: "none"}
 STANDARD_ERRORS = ("org.freedesktop.DBus.Error.InvalidArgs",)
@@ -25,7 +25,7 @@ def need(condition, reason):
         raise Violation(reason)
 
 
-# --- the truth --------------------------------------------------------------------------------------
+# --- the truth ------------------------------------------------------------------------------------
 
 
 def names_files():
@@ -100,7 +100,7 @@ def difference(got, wanted):
                      [f"    not    {entry}" for entry in wanted if entry not in got])
 
 
-# --- what daxd says ---------------------------------------------------------------------------------
+# --- what daxd says -------------------------------------------------------------------------------
 
 
 def bus_and_kernel(ground):
@@ -187,7 +187,7 @@ def check_error(error):
          f"no clear message: {error}")
 
 
-# --- all together -----------------------------------------------------------------------------------
+# --- all together ---------------------------------------------------------------------------------
 
 
 def check_leftovers(ground, given_up=False):

@@ -61,8 +61,8 @@ def settle(ground, pending, killed):
 
 
 def follow_ups(point, writes):
-    """Once more in the recovery that comes of it: both after both, as when power fails; and the next
-    worker after the first."""
+    """Once more in the recovery that comes of it: both after both, and the next worker after the
+    first."""
     whom = point.split(":")[-1]
     if "+" in point or whom == "daxd":
         return []

@@ -9,7 +9,8 @@ from ground import BLOCK, DEVICE, MANAGER, REGION, ROOT
 from harness import MIB, REGIONS, call, object_path
 
 # `given`: (size, options) of devices that CreateDevice makes in the region first. `region`: where.
-# `forward`: after a crash it goes on instead of back. `others`: devices that are none of its business.
+# `forward`: after a crash it goes on instead of back. `others`: devices that are none of its
+# business.
 Operation = namedtuple("Operation", "name given do region forward others",
                        defaults=(0, False, ("dax0.0", "dax1.1")))
 Given = namedtuple("Given", "size options")

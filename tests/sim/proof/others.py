@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Point 3: another agent acts between two writes, or between a kill and the restart.
 
-A point is "N:WHEN:WHAT": before the Nth write of the operation WHAT happens, one of ACTIONS. WHEN is
-between (nothing else happens), killed (daxd and its worker are killed there first), killed-after
+A point is "N:WHEN:WHAT": before the Nth write of the operation WHAT happens, one of ACTIONS. WHEN
+is between (nothing else happens), killed (daxd and its worker are killed there first), killed-after
 (once the write has taken effect)."""
 
 import re
 
 import judge
 from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create
-from harness import MIB, REGIONS, call
+from harness import MIB, call
 from judge import need
 from killing import settle
 from trial import BEFORE, GIVEN_UP, WANTED, Trial
@@ -33,7 +33,7 @@ class Agent:
         """The device that the write is about, else the last one of the transaction's region."""
         others = self.trial.operation.others
         for name in NAME.findall(stop.path) + NAME.findall(stop.value):
-            if name not in others:
+            if name not in others and name in self.devices():
                 return name
         mine = [name for name in self.devices() if name not in others and
                 name.startswith(f"dax{self.trial.operation.region}.")]

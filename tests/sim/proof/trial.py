@@ -4,8 +4,8 @@
 import threading
 
 import judge
-from ground import MANAGER, REGION, ROOT, outcome
-from harness import REGIONS, call, managed_objects
+from ground import REGION, outcome
+from harness import managed_objects
 from judge import Violation, need
 from operations import prepare
 

@@ -105,7 +105,8 @@ class Watch:
             name = CALLS.get(call, str(call))
             if name == "munmap" and not is_of_node(pid, arguments):
                 return
-            noted = Call(len(self.calls) + 1, pid, who_is(pid), name, place_of(pid, name, arguments))
+            noted = Call(len(self.calls) + 1, pid, who_is(pid), name,
+                         place_of(pid, name, arguments))
             self.calls.append(noted)
             acts = noted.number == self.target
         if acts:
