@@ -2,8 +2,8 @@
 
 /*
  * watched SOCKET PROGRAM [ARGUMENT...]: runs a program each of whose system calls that change
- * anything waits until the test that listens on SOCKET lets it go on. The test gets the descriptor by
- * which it does so (seccomp's user notification) over a connection of its own.
+ * anything waits until the test that listens on SOCKET lets it go on. The test gets the descriptor
+ * by which it does so (seccomp's user notification) over a connection of its own.
  */
 
 #include <errno.h>
