@@ -603,7 +603,7 @@ static void crowd_start(Crowd *crowd, uint64_t seed, uint64_t seconds) {
 
                 *client = (Client){ .crowd = crowd,
                                     .random = (seed * 1000 + i + 1) * 0x9e3779b97f4a7c15ULL,
-                                    .ordinary = i % 8 == 7 };
+                                    .ordinary = i % 16 == 15 };
                 client_connect(client);
         }
         check("no signals", sd_bus_match_signal(crowd->clients[0].bus, NULL, "org.daxd1", NULL,

@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A crowd of clients (client.c) at daxd on the imitated machine, and whether all is well: each call has
+a reply, and whenever nobody waits for one, every region's devices and holes make up the region, daxd
+shows what the kernel has, nothing of a transaction is left, and no process has more open or, in the
+end, much more in memory than after the first pause.
+
+    tests/sim/crowd/crowd.py                      64 clients, 8 regions, a minute
+    tests/sim/crowd/crowd.py --seconds 10 --seed 7
+    tests/sim/crowd/crowd.py --build build/clang  with sanitizers
+    tests/sim/crowd/crowd.py --valgrind --seconds 20 --clients 16
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parent.parent.parent
+REGION_SIZE = 1 << 30
+STARTS = [(number + 1) * (4 << 30) for number in range(16)]
+# For what the kernel refuses although nobody else is at work there is no excuse.
+INEXCUSABLE = ("org.daxd1.Error.Kernel", "org.daxd1.Error.RolledBack",
+               "org.daxd1.Error.RollbackFailed", "org.freedesktop.DBus.Error.NoReply",
+               "org.freedesktop.DBus.Error.Timeout", "org.freedesktop.DBus.Error.Disconnected",
+               "org.freedesktop.DBus.Error.ServiceUnknown",
+               "org.freedesktop.DBus.Error.NameHasNoOwner")
+VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+            "--errors-for-leak-kinds=definite", "--child-silent-after-fork=yes"]
+# What may be in memory more in the end than after the first pause: a heap that has settled.
+GROWTH_KIB = 1024
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=Path, default=TOP / "build/gcc", metavar="DIR",
+                        help="what to run (build/gcc)")
+    parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.12")
+    parser.add_argument("--bus", choices=("dbus-daemon", "dbus-broker"), default="dbus-daemon")
+    parser.add_argument("--clients", type=int, default=64)
+    parser.add_argument("--regions", type=int, default=8)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--pause", type=int, default=3, help="seconds between pauses")
+    parser.add_argument("--timeout", type=int, default=60, help="seconds until a reply is lost")
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    parser.add_argument("--valgrind", action="store_true", help="daxd and its workers under it")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def outside(args):
+    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
+             "--kernel", args.kernel, "--bus", args.bus]
+    for start in STARTS[:args.regions]:
+        words += ["--regions", f"{REGION_SIZE}@{start:#x}"]
+    words += [sys.executable, *sys.argv, "--seed", args.seed, "--inside"]
+    os.execv(words[0], [str(word) for word in words])
+
+
+def inside(args):
+    """What only is there inside is imported there."""
+    sys.path.insert(0, str(HERE))
+    from judge import Judge
+    wrapper = VALGRIND if args.valgrind else ()
+    judge = Judge(args.bus, wrapper)
+    print(f"seed {args.seed}", flush=True)
+    client = subprocess.Popen(
+        [str(word) for word in (args.build.resolve() / "tests/sim/crowd/crowd-client", args.seed,
+                                args.clients, args.seconds, args.pause, args.timeout,
+                                REGION_SIZE, *judge.region_ids())],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        for line in client.stdout:
+            if line != "quiet\n":
+                judge.hear(json.loads(line), INEXCUSABLE)
+                continue
+            judge.quiet_moment()
+            client.stdin.write("go on\n")
+            client.stdin.flush()
+    finally:
+        client.kill()
+    judge.expect(client.wait() == 0, f"the clients ended with status {client.returncode}")
+    judge.end(None if args.valgrind else GROWTH_KIB)
+    return judge.verdict()
+
+
+def main():
+    args = arguments()
+    if not args.inside:
+        outside(args)
+    sys.exit(inside(args))
+
+
+if __name__ == "__main__":
+    main()

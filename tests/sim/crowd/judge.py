@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What has to be true of daxd whenever nobody waits for it, and in the end."""
+
+import os
+import re
+
+from control import Control
+from harness import managed_objects
+from system import RUN, System, said
+
+MANAGER, REGION, DEVICE, JOB = (f"org.daxd1.{face}"
+                                for face in ("Manager", "Region", "Device", "Job"))
+MODES = {"device_dax": "devdax", "kmem": "system-ram", None: "none"}
+
+
+def overlaps(ranges):
+    """The first range that begins within another."""
+    end = 0
+    for start, size in sorted(ranges):
+        if start < end:
+            return [start, size]
+        end = start + size
+    return None
+
+
+class Judge:
+    """Starts the system, looks at it, and remembers what was wrong."""
+
+    def __init__(self, bus, wrapper=()):
+        self.sim, self.system = Control(), System(bus)
+        self.system.start_bus()
+        self.system.start_workers(wrapper=wrapper)
+        self.system.start_daxd(wrapper=wrapper)
+        self.system.wait_layouts()
+        self.faults, self.moments, self.usage = [], 0, []
+
+    def expect(self, condition, complaint):
+        if not condition and complaint not in self.faults:
+            self.faults.append(complaint)
+            print(f"  {complaint}", flush=True)
+
+    def region_ids(self):
+        return [region["id"] for region in self.sim.state()["regions"]]
+
+    # --- what is ----------------------------------------------------------------------------------
+
+    def quiet_moment(self):
+        self.moments += 1
+        objects = managed_objects()
+        state = self.sim.state()
+        for region in state["regions"]:
+            self.check_sums(region)
+            self.check_shown(region, objects)
+        jobs = [path for path, faces in objects.items() if JOB in faces]
+        self.expect(not jobs, f"jobs are left: {jobs}")
+        records = os.listdir("/run/daxd/transactions")
+        self.expect(not records, f"records are left: {records}")
+        self.expect(not state["leaks"], f"memory has leaked: {state['leaks']}")
+        self.usage.append(self.measure())
+
+    def check_sums(self, region):
+        """The kernel's side: no seed is left, and devices and holes are all of the region."""
+        name, devices = f"region {region['id']}", region["devices"]
+        ranges = [extent for device in devices for extent in device["ranges"]]
+        used = sum(size for _, size in ranges)
+        self.expect(used + region["available"] == region["size"],
+                    f"{name}: {used} used + {region['available']} free is not {region['size']}")
+        self.expect(not overlaps(ranges), f"{name}: ranges overlap at {overlaps(ranges)}")
+        seeds = [device["name"] for device in devices
+                 if device["size"] == 0 and not device["name"].endswith(".0")]
+        self.expect(not seeds, f"{name}: empty devices are left: {seeds}")
+
+    def check_shown(self, region, objects):
+        """daxd's side of the same."""
+        path = f"/org/daxd1/region/{region['id']}"
+        shown = objects[path][REGION]
+        free = sum(size for _, size in shown["FreeExtents"])
+        self.expect(shown["AvailableSize"] == region["available"] == free,
+                    f"{path}: AvailableSize is {shown['AvailableSize']}, FreeExtents are {free}, "
+                    f"the kernel has {region['available']}")
+        self.expect(shown["State"] == "unmanaged",
+                    f"{path}: {shown['State']}: {shown['StateReason']}")
+        ours = {faces[DEVICE]["Name"]: (faces[DEVICE]["Size"], faces[DEVICE]["Mode"],
+                                        [[start, size] for start, size in faces[DEVICE]["Ranges"]])
+                for faces in objects.values()
+                if DEVICE in faces and faces[DEVICE]["Region"] == path}
+        real = {device["name"]: (device["size"], MODES[device["driver"]],
+                                 [[start - region["start"], size]
+                                  for start, size in device["ranges"]])
+                for device in region["devices"] if device["size"]}
+        for name in ours.keys() | real.keys():
+            self.expect(ours.get(name) == real.get(name),
+                        f"daxd shows {name} as {ours.get(name)}, it is {real.get(name)}")
+
+    # --- what it takes ----------------------------------------------------------------------------
+
+    def measure(self):
+        """{process: (open files, KiB in memory)}; workers by the number of their connection."""
+        found = {}
+        for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = file.read().split(b"\0")
+                with open(f"/proc/{pid}/status", encoding="utf-8") as file:
+                    size = re.search(r"VmRSS:\s*(\d+)", file.read())
+                names = [os.path.basename(word).decode() for word in words]
+                program = next((name for name in names if name in ("daxd", "daxd-worker")), None)
+                if program and size and "systemd-socket-activate" not in names[0]:
+                    found[f"{program} {pid}"] = (len(os.listdir(f"/proc/{pid}/fd")), int(size[1]))
+            except OSError:
+                continue
+        return found
+
+    def check_growth(self, limit_kib):
+        """Against the first quiet moment that knew the process: by then it had done everything."""
+        last = self.usage[-1]
+        for process, (files, size) in last.items():
+            first_files, first_size = next(usage[process] for usage in self.usage
+                                           if process in usage)
+            print(f"  {process}: files {first_files} → {files}, "
+                  f"memory {first_size} → {size} KiB")
+            # a handle of a region or a device is kept, a few folders are open meanwhile
+            self.expect(files <= first_files + 8, f"{process}: {first_files} open files became {files}")
+            self.expect(limit_kib is None or size <= first_size + limit_kib,
+                        f"{process}: {first_size} KiB became {size}")
+        self.expect(len(last) <= 5, f"so many processes: {sorted(last)}")
+
+    # --- the end ----------------------------------------------------------------------------------
+
+    def hear(self, told, inexcusable):
+        """What the clients have to tell."""
+        answers = sum(count for *_, count in told["outcomes"])
+        print(f"  {told['calls']} calls, {answers} answers, {told['left']} have left; the longest "
+              f"waited {told['longest'] / 1000:.0f} ms")
+        self.expect(told["calls"] == answers + told["left"], "replies are lost")
+        for method, answer, count in sorted(told["outcomes"]):
+            print(f"    {count:6} {method}: {answer.removeprefix('org.daxd1.Error.')}")
+            self.expect(answer not in inexcusable, f"{method} was answered with {answer}, {count} "
+                        "times")
+
+    def end(self, growth_kib):
+        if growth_kib is not None or self.usage:
+            self.check_growth(growth_kib)
+        daxd = self.system.daxd
+        self.system.stop_daxd()
+        self.expect(daxd.returncode == 0, f"daxd ended with status {daxd.returncode}")
+        for name in ("daxd", "worker"):
+            complaints = [line for line in said(name).splitlines()
+                          if re.search("Sanitizer|runtime error|==[0-9]+==|assert", line)]
+            self.expect(not complaints, f"{RUN}/{name}.log: " + "\n".join(complaints[:40]))
+
+    def verdict(self):
+        print(f"{self.moments} quiet moments, {len(self.faults)} faults", flush=True)
+        return 1 if self.faults else 0

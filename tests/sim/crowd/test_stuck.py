@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Writes that hang, and jobs that are cancelled, at each write of each operation: the rest of daxd goes
+on, the job says where it is, and in the end the device is as it was or as it was wanted. Needs --bare
+--region-idle, and three regions."""
+
+import json
+import signal
+import socket
+import sys
+
+from common import *
+from system import Notify, System, said
+
+ROOT = "/org/daxd1"
+MANAGER, REGION_FACE, DEVICE_FACE, JOB = (f"org.daxd1.{face}"
+                                          for face in ("Manager", "Region", "Device", "Job"))
+FIRST_REGION, SECOND_REGION, THIRD_REGION = (object_path("region", number) for number in range(3))
+# Not what a daemon on a machine has: three of its beats are awaited again and again.
+WATCHDOG_USEC = 300000
+WAITS = "waiting for a worker of an earlier daxd"
+
+system = System()
+
+
+class Watchdog:
+    """Hears what daxd tells systemd."""
+
+    def __init__(self):
+        self.notify = Notify("daxd")
+
+    def beats(self, count=3, timeout=10):
+        """Requires so many signs of life."""
+        self.notify.socket.settimeout(timeout)
+        while count > 0:
+            try:
+                count -= b"WATCHDOG=1" in self.notify.socket.recv(4096)
+            except socket.timeout:
+                fail(f"daxd gives no sign of life for {timeout} s")
+
+    def ready(self, timeout=30):
+        self.notify.wait_ready(system.daxd, timeout, "daxd")
+
+    def is_ready(self):
+        """Whether daxd has said so already."""
+        self.notify.socket.settimeout(0.01)
+        try:
+            while True:
+                if b"READY=1" in self.notify.socket.recv(4096):
+                    return True
+        except socket.timeout:
+            return False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.notify.close()
+
+
+# --- operations -------------------------------------------------------------------------------
+
+
+def begin(path, face, method, signature, *args):
+    return Call(path, face, method, f"{signature}a{{sv}}", *args)
+
+
+def begin_create(size, region=FIRST_REGION, **options):
+    return begin(region, REGION_FACE, "CreateDevice", "t", size, options)
+
+
+def begin_ask(method, signature="", *args, **options):
+    return begin(object_path("device", f"dax{shown_id(FIRST_REGION)}.1"), DEVICE_FACE, method,
+                 signature, *args, options)
+
+
+def shown_id(path):
+    return int(path.rsplit("/", 1)[1])
+
+
+def take_first():
+    """Instance 0 out of the way: it is never deleted, others are the whole of it."""
+    begin_create(4 * MIB).result()
+
+
+def devdax():
+    take_first()
+    begin_create(BLOCK, label="scratch", ranges=[[BLOCK, BLOCK]]).result()
+
+
+def system_ram():
+    take_first()
+    begin_create(2 * BLOCK, label="scratch", mode="system-ram").result()
+
+
+def offline_ram():
+    take_first()
+    begin_create(BLOCK, mode="system-ram", online="offline").result()
+
+
+def apply_layout():
+    text = json.dumps({"version": 1, "region": {"start": hex(FIRST.start)}, "devices": [
+        {"name": "one", "size": "8M"}, {"name": "two", "size": "128M", "mode": "system-ram"}]})
+    return begin(ROOT, MANAGER, "ApplyLayout", "s", text, {})
+
+
+# name: what has to be there before, and what begins it
+OPERATIONS = {
+    "create": (take_first, lambda: begin_create(4 * MIB, label="new")),
+    "create system-ram": (take_first, lambda: begin_create(2 * BLOCK, mode="system-ram")),
+    "destroy": (devdax, lambda: begin_ask("Destroy")),
+    "destroy system-ram": (system_ram, lambda: begin_ask("Destroy", force=True)),
+    "grow": (devdax, lambda: begin_ask("Resize", "t", BLOCK + 4 * MIB)),
+    "shrink": (devdax, lambda: begin_ask("Resize", "t", 4 * MIB)),
+    "to system-ram": (devdax, lambda: begin_ask("SetMode", "s", "system-ram")),
+    "to devdax": (system_ram, lambda: begin_ask("SetMode", "s", "devdax", force=True)),
+    "online": (offline_ram, lambda: begin_ask("OnlineMemory", "s", "movable")),
+    "offline": (system_ram, lambda: begin_ask("OfflineMemory")),
+    "label": (devdax, lambda: begin_ask("SetLabel", "s", "other")),
+    "layout": (take_first, apply_layout),
+}
+
+
+def shown():
+    return {properties[DEVICE_FACE]["Name"]: properties[DEVICE_FACE]
+            for properties in managed_objects().values() if DEVICE_FACE in properties}
+
+
+def whole():
+    """All that a transaction has to bring back."""
+    state = sim.state()
+    devices = sorted((d["name"], d["ranges"], d["align"], d["driver"], d["memmap_on_memory"])
+                     for region in state["regions"] for d in region["devices"] if d["size"])
+    blocks = sorted((b["number"], b["state"], b["zone"] or "") for b in state["blocks"])
+    empty = [d["name"] for region in state["regions"] for d in region["devices"]
+             if not d["size"] and not d["name"].endswith(".0")]
+    labels = sorted((p["Label"], p["Size"], p["Mode"], p["OnlineBlocks"])
+                    for p in shown().values())
+    return {"devices": devices, "blocks": blocks, "empty": empty, "labels": labels,
+            "leaks": state["leaks"], "auto_online": state["auto_online"],
+            "names": sorted(os.listdir("/run/daxd/names")),
+            "records": os.listdir("/run/daxd/transactions")}
+
+
+def prepare(setup):
+    system.reboot(sim)
+    setup()
+    return whole()
+
+
+def learn(setup, operation):
+    """(what is before, what is after, how many writes it takes)"""
+    before = prepare(setup)
+    count = sim.count()
+    operation().result()
+    count = sim.count() - count
+    return before, whole(), count
+
+
+def is_settled(before, after, what):
+    """As it was, or as it was wanted; which of them."""
+    now = whole()
+    if now == before:
+        return "before"
+    for key in now:
+        equal(now[key], after[key], f"{what}: {key}; before it was {before[key]!r}; it")
+    return "after"
+
+
+def only_job():
+    """The path and the properties of the job that runs."""
+    jobs = {path: faces[JOB] for path, faces in managed_objects().items() if JOB in faces}
+    equal(len(jobs), 1, "the number of jobs")
+    return next(iter(jobs.items()))
+
+
+def others_go_on(what):
+    """Devices of other regions come and go meanwhile."""
+    for region in (SECOND_REGION, THIRD_REGION):
+        path = begin_create(4 * MIB, region=region).result()
+        equal(get(path, DEVICE_FACE, "Size"), 4 * MIB, f"{what}: size of another")
+        call(path, DEVICE_FACE, "Destroy", "a{sv}", {})
+
+
+def for_each_write(one):
+    """Calls one(what, n, before, after, operation) for each write of each operation, after a reboot.
+    A write that does not come, since a way back is shorter, ends nothing."""
+    points, wanted = 0, sys.argv[1:]
+    for name, (setup, operation) in OPERATIONS.items():
+        if wanted and name not in wanted:
+            continue
+        before, after, count = learn(setup, operation)
+        fresh = False
+        complaints = []
+        for n in range(1, count + 1):
+            if not fresh:
+                prepare(setup)
+            what = f"{name}, write {n} of {count}"
+            try:
+                fresh = one(what, n, before, after, operation) == "before"
+            except (Failure, DBusError, OSError, TimeoutError) as error:
+                complaints.append(f"{what}: {error}")
+                fresh = False
+            points += 1
+        require(not complaints, "\n".join(complaints))
+    say(f"{points} points")
+
+
+# --- tests --------------------------------------------------------------------------------------
+
+
+@test
+def the_system_starts():
+    system.start_bus()
+    system.start_workers()
+    start_daxd()
+    system.wait_layouts()
+
+
+def start_daxd(**options):
+    start_unwatched(env={"WATCHDOG_USEC": str(WATCHDOG_USEC)}, **options)
+
+
+start_unwatched, system.start_daxd = system.start_daxd, start_daxd
+
+
+def hang_and_cancel(what, n, before, after, operation):
+    with Watchdog() as watchdog, sim.stopped(nth=n, signal="none") as stop:
+        pending = operation()
+        at = stop.wait()
+        others_go_on(what)
+        watchdog.beats()
+        path, job = only_job()
+        require(job["StepName"] and 1 <= job["Step"] <= job["Steps"],
+                f"{what}: the job says step {job['Step']} of {job['Steps']}: {job['StepName']!r}")
+        cancelable = job["Cancelable"]
+        if cancelable:
+            call(path, JOB, "Cancel", "a{sv}", {})
+            name = get(path, JOB, "StepName")
+            require("ends first" in name, f"{what}: a cancelled job says {name!r}")
+        stop.release(at)
+        if cancelable:
+            refused("Cancelled", pending.result)
+        else:
+            pending.result()
+    became = is_settled(before, after, what)
+    equal(became, "before" if cancelable else "after", f"{what}: the outcome")
+    return became
+
+
+@test
+def others_go_on_beside_a_write_that_hangs_and_cancel_takes_effect_after_it():
+    for_each_write(hang_and_cancel)
+
+
+def kill_beside(what, n, before, after, operation):
+    """daxd goes, twice, while its worker is stuck; the third waits until it is not."""
+    with sim.stopped(nth=n, signal="none") as stop:
+        pending = operation()
+        at = stop.wait()
+        for _ in range(2):
+            system.kill_daxd()
+            said_before = said("daxd").count(WAITS)
+            start_daxd(wait=False)
+            with Watchdog() as watchdog:
+                wait_until(lambda: said("daxd").count(WAITS) > said_before, 10,
+                           f"{what}: daxd to say that it waits")
+                watchdog.beats()
+                require(not watchdog.is_ready(), f"{what}: daxd is ready beside a stuck worker")
+                writes = sim.count()
+                if _ == 1:
+                    stop.release(at)
+                    watchdog.ready()
+        require(writes == at.number, f"{what}: somebody writes beside a stuck worker")
+    try:
+        pending.result()
+        fail(f"{what}: the call of a daxd that was killed has a reply")
+    except DBusError:
+        pass
+    return is_settled(before, after, what)
+
+
+@test
+def who_follows_a_daxd_that_was_killed_waits_for_its_stuck_worker():
+    for_each_write(kill_beside)
+
+
+@test
+def offlining_is_cancelled_inside_and_undone():
+    for pinned in range(3):
+        prepare(take_first)
+        begin_create(3 * BLOCK, mode="system-ram", ranges=[[BLOCK, 3 * BLOCK]]).result()
+        before = whole()
+        first = (FIRST.start + BLOCK) // BLOCK
+        for n in range(3):
+            sim.block(first + n, pinned=n == pinned)
+        with Watchdog() as watchdog:
+            pending = begin_ask("OfflineMemory")
+            wait_until(lambda: state_of(first + pinned) == "going-offline", 10, "offlining")
+            others_go_on("while memory goes offline")
+            watchdog.beats()
+            path, job = only_job()
+            require("offline" in job["StepName"], f"the job says {job['StepName']!r}")
+            call(path, JOB, "Cancel", "a{sv}", {})
+            refused("Cancelled", pending.result)
+        sim.calm()
+        equal(whole(), before, "all")
+
+
+@test
+def wiping_is_cancelled_inside():
+    prepare(take_first)
+    size = FIRST.size - 2 * BLOCK
+    begin_create(size, label="one", ranges=[[BLOCK, size]]).result()
+    begin_ask("Destroy").result()
+    before = whole()
+    with Signals() as signals:
+        pending = begin_create(size, label="two", ranges=[[BLOCK, size]], wipe=True)
+        path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        signals.wait("PropertiesChanged", path,
+                     lambda args: "wipe" in args[1].get("StepName", ""))
+        call(path, JOB, "Cancel", "a{sv}", {})
+        refused("Cancelled", pending.result)
+    equal(whole(), before, "all")
+
+
+@test
+def writes_that_hang_in_several_regions_hold_up_no_other():
+    prepare(lambda: None)
+    index = sim.add_region(f"{FIRST.size}@0x4000000000")
+    fourth = object_path("region", index)
+    wait_until(lambda: fourth in managed_objects(), 10, "the fourth region")
+    hung = []
+    with sim.stopped(path="*.0/size", signal="none", times=3) as stop:
+        for region in (FIRST_REGION, SECOND_REGION, THIRD_REGION):
+            hung.append((begin_create(4 * MIB, region=region), stop.wait()))
+        other = begin_create(4 * MIB, region=fourth)
+        try:
+            wait_until(lambda: not other.pending(), 10, "a device of the fourth region")
+        finally:
+            for _, at in hung:
+                stop.release(at)
+            for pending, _ in hung:
+                pending.result()
+            other.result()
+
+
+@test
+def nobody_has_complained():
+    system.stop_daxd()
+    for name in os.listdir("/run/daxsim"):
+        if name.endswith(".log"):
+            text = read(f"/run/daxsim/{name}")
+            for complaint in ("Sanitizer", "runtime error"):
+                require(complaint not in text, f"{name} says:\n{text}")
+
+
+main()
