@@ -7,13 +7,15 @@ where thousands of them cost nothing. Prints tables; no test. Needs root and a b
     tests/bench/scale.py --devices 10,100 --rounds 3
     tests/bench/scale.py --only life --operations 100000
 
-The time of an operation is the median of what a client waits for its calls, less the median of what
-another waits for the same writes to the kernel's attributes with nothing around them, which a few
-rounds of the same run take by turns. Only what stands in one table can be compared: the noise is told
-with it, as half of the distance between the quartiles.
+daxd's own time is the median of what a client waits for its calls, less the median of what another
+waits for the same writes to the kernel's attributes with nothing around them. There is a machine for
+each number of devices, and all take turns, so that whatever else the processors have to do does not
+fall on one of them. A ratio is the median of those of the rounds. Noise is half of the distance
+between the quartiles. Only what stands in one table can be compared.
 """
 
 import argparse
+import json
 import os
 import re
 import signal
@@ -40,8 +42,8 @@ def arguments():
     parser.add_argument("--devices", default="10,100,1000,4000", metavar="N,N...",
                         type=lambda text: [int(word) for word in text.split(",")],
                         help="how many devices there are while it is measured (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="by turns (%(default)s)")
-    parser.add_argument("--count", type=int, default=40,
+    parser.add_argument("--rounds", type=int, default=15, help="of turns (%(default)s)")
+    parser.add_argument("--count", type=int, default=15,
                         help="operations of each kind in a round (%(default)s)")
     parser.add_argument("--operations", type=int, default=4000, metavar="N",
                         help="over how many the memory is watched (%(default)s)")
@@ -54,16 +56,21 @@ def arguments():
     return parser.parse_args()
 
 
+def inside_words(args, part, *more):
+    """The command for a machine of its own."""
+    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
+             "--kernel", args.kernel, "--bus", args.bus]
+    for region in PARTS[part]:
+        words += ["--regions", region]
+    return [str(word) for word in (*words, sys.executable, *sys.argv, *more, "--inside", part)]
+
+
 def outside(args):
-    status = 0
     for part in args.only or PARTS:
-        words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
-                 "--kernel", args.kernel, "--bus", args.bus]
-        for region in PARTS[part]:
-            words += ["--regions", region]
-        words += [sys.executable, *sys.argv, "--inside", part]
-        status |= subprocess.run([str(word) for word in words], check=False).returncode
-    return status
+        if part == "growth":
+            show_growth(args)
+        else:
+            subprocess.run(inside_words(args, part), check=True)
 
 
 # --- what all parts need ------------------------------------------------------------------------
@@ -177,85 +184,118 @@ def row(*cells):
 KINDS = {"create+destroy": ("calls", "writes"), "resize twice": ("resizes", "resize-writes")}
 
 
-def measure_kinds(machine, args, target):
-    """By turns. Returns {kind: (times by daxd, times of writes, processor time of each)}."""
-    results = {kind: ([], [], {}) for kind in KINDS}
-    folder, region = machine.folders[0], machine.region()
-    name, path = target
-    arguments_of = {"calls": [region, args.count, SIZE], "writes": [folder, args.count, SIZE],
-                    "resizes": [path, args.count, 2 * SIZE, SIZE],
-                    "resize-writes": [f"{folder}/{name}", args.count, 2 * SIZE, SIZE]}
-    for _ in range(args.rounds):
-        for kind, (calls, writes) in KINDS.items():
-            by_daxd, by_writes, processor = results[kind]
-            machine.client(calls, arguments_of[calls][0], 2, *arguments_of[calls][2:])
-            before = machine.processor_usec()
-            by_daxd += machine.client(calls, *arguments_of[calls])
-            for process, usec in machine.processor_usec().items():
-                processor[process] = processor.get(process, 0) + usec - before[process]
-            with machine.without_daxd():
-                by_writes += machine.client(writes, *arguments_of[writes])
-            machine.refresh()
-    return results
-
-
-def measure_reading(machine, args, target):
-    interface = "org.daxd1.Device"
-    return {"a property": machine.client("property", target[1], interface, "Size",
-                                         20 * args.count),
-            "a ping": machine.client("pings", 20 * args.count),
-            "all objects": machine.client("objects", max(args.rounds, 3))}
-
-
-def grow(machine, args):
-    """At each number of devices, and at the first once more: how steady the machine was."""
-    folder = machine.folders[0]
+def serve_growth(machine, args):
+    """Fills the machine, and then does what each line of the standard input names."""
+    machine.fill(machine.folders[0], args.devices[0])
     name = "dax0.1"
-    target = name, f"/org/daxd1/device/{name.replace('.', '_2e')}"
-    there, results = 0, []
-    for count in args.devices:
-        machine.fill(folder, count - there)
-        there = count
-        results.append((str(count), measure_kinds(machine, args, target),
-                        measure_reading(machine, args, target), machine.memory()))
-    names = sorted((name for name in os.listdir(folder) if re.fullmatch(r"dax\d+\.\d+", name)),
-                   key=lambda name: int(name.split(".")[1]))
-    for some in range(len(names) - 1, args.devices[0], -500):
-        machine.client("empty", folder, *names[max(some - 499, args.devices[0] + 1):some + 1])
-    machine.refresh()
-    results.append((f"{args.devices[0]} again", measure_kinds(machine, args, target),
-                    measure_reading(machine, args, target), machine.memory()))
-    return results
+    path = f"/org/daxd1/device/{name.replace('.', '_2e')}"
+    folder, region = machine.folders[0], machine.region()
+    subjects = {"calls": [region], "writes": [folder], "resizes": [path],
+                "resize-writes": [f"{folder}/{name}"]}
+    sizes = {"calls": [SIZE], "writes": [SIZE], "resizes": [2 * SIZE, SIZE],
+             "resize-writes": [2 * SIZE, SIZE]}
+
+    def client(verb, count):
+        return machine.client(verb, *subjects[verb], count, *sizes[verb])
+
+    def measure_kind(kind):
+        calls, writes = KINDS[kind]
+        client(calls, 2)  # after a Refresh there is more to do
+        before = machine.processor_usec()
+        by_daxd = client(calls, args.count)
+        after = machine.processor_usec()
+        with machine.without_daxd():
+            by_writes = client(writes, args.count)
+        machine.refresh()
+        return {"daxd": by_daxd, "writes": by_writes,
+                "processor": {name: (after[name] - before[name]) / args.count for name in after}}
+
+    def measure_reading():
+        return {"a property": machine.client("property", path, "org.daxd1.Device", "Size",
+                                             10 * args.count),
+                "a ping": machine.client("pings", 10 * args.count),
+                "all objects": machine.client("objects", 2)}
+
+    print("ready", flush=True)
+    for line in sys.stdin:
+        word = line.rstrip("\n")
+        answer = measure_kind(word) if word in KINDS else \
+            measure_reading() if word == "reading" else machine.memory()
+        print(json.dumps(answer), flush=True)
 
 
-def show_kind(results, kind):
+class Servant:
+    """A machine with so many devices, run by serve_growth()."""
+
+    def __init__(self, args, count):
+        self.count = count
+        self.process = subprocess.Popen(
+            inside_words(args, "growth", "--devices", str(count)), stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True)
+        self.rounds = {word: [] for word in (*KINDS, "reading")}
+
+    def wait_ready(self):
+        if self.process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"there is no machine with {self.count} devices")
+
+    def ask(self, word):
+        self.process.stdin.write(f"{word}\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def take_turn(self, word):
+        self.rounds[word].append(self.ask(word))
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def own(turn):
+    return statistics.median(turn["daxd"]) - statistics.median(turn["writes"])
+
+
+def show_kind(servants, kind):
     title(f"{kind}, ms of a pair of operations (median ± noise)")
     row("devices", "by daxd", "raw writes", "daxd's own", "to the first", "daxd's CPU",
         "worker's CPU")
-    first = None
-    for count, kinds, *_ in results:
-        by_daxd, by_writes, processor = kinds[kind]
-        calls, writes = Figures(by_daxd), Figures(by_writes)
-        own = calls.median - writes.median
-        first = first or own
-        row(count, calls, writes, milliseconds(own), f"{own / first:.2f}",
-            *(milliseconds(processor[name] / len(by_daxd)) for name in ("daxd", "daxd-worker")))
+    for servant in servants:
+        turns = servant.rounds[kind]
+        times = {of: Figures([usec for turn in turns for usec in turn[of]])
+                 for of in ("daxd", "writes")}
+        ratios = Figures([own(turn) / own(first)
+                          for turn, first in zip(turns, servants[0].rounds[kind])])
+        row(servant.count, times["daxd"], times["writes"],
+            milliseconds(statistics.median(map(own, turns))),
+            f"{ratios.median:.2f} ±{ratios.noise:.2f}",
+            *(Figures([turn["processor"][name] for turn in turns])
+              for name in ("daxd", "daxd-worker")))
 
 
-def show_reading(results):
+def show_reading(servants):
     title("reading, ms; and what is in memory, KiB")
-    keys = list(results[0][2])
+    keys = list(servants[0].rounds["reading"][0])
     row("devices", *keys, "daxd", "a worker")
-    for count, _, reading, memory in results:
-        row(count, *(Figures(reading[key]) for key in keys), memory["daxd"],
-            memory["daxd-worker"])
+    for servant in servants:
+        memory = servant.ask("memory")
+        row(servant.count, *(Figures([usec for turn in servant.rounds["reading"]
+                                      for usec in turn[key]]) for key in keys),
+            memory["daxd"], memory["daxd-worker"])
 
 
-def measure_growth(machine, args):
-    results = grow(machine, args)
+def show_growth(args):
+    servants = [Servant(args, count) for count in args.devices]
+    for servant in servants:
+        servant.wait_ready()
+    for _ in range(args.rounds):
+        for word in (*KINDS, "reading"):
+            for servant in servants:
+                servant.take_turn(word)
     for kind in KINDS:
-        show_kind(results, kind)
-    show_reading(results)
+        show_kind(servants, kind)
+    show_reading(servants)
+    for servant in servants:
+        servant.end()
 
 
 # --- life ---------------------------------------------------------------------------------------
@@ -303,15 +343,13 @@ def measure_start(machine, args):
 
 def inside(args):
     machine = Machine(args)
-    {"growth": measure_growth, "life": measure_life, "start": measure_start}[args.inside](machine,
-                                                                                        args)
+    {"growth": serve_growth, "life": measure_life, "start": measure_start}[args.inside](
+        machine, args)
 
 
 def main():
     args = arguments()
-    if not args.inside:
-        sys.exit(outside(args))
-    inside(args)
+    (inside if args.inside else outside)(args)
 
 
 if __name__ == "__main__":
