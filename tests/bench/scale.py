@@ -42,7 +42,7 @@ def arguments():
     parser.add_argument("--devices", default="10,100,1000,4000", metavar="N,N...",
                         type=lambda text: [int(word) for word in text.split(",")],
                         help="how many devices there are while it is measured (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=15, help="of turns (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=8, help="of turns (%(default)s)")
     parser.add_argument("--count", type=int, default=15,
                         help="operations of each kind in a round (%(default)s)")
     parser.add_argument("--operations", type=int, default=4000, metavar="N",
@@ -287,10 +287,11 @@ def show_growth(args):
     servants = [Servant(args, count) for count in args.devices]
     for servant in servants:
         servant.wait_ready()
-    for _ in range(args.rounds):
+    for number in range(args.rounds):
         for word in (*KINDS, "reading"):
             for servant in servants:
                 servant.take_turn(word)
+        print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
     for kind in KINDS:
         show_kind(servants, kind)
     show_reading(servants)

@@ -5,7 +5,7 @@ import os
 import re
 
 from control import Control
-from harness import managed_objects
+from harness import managed_objects, wait_until
 from system import RUN, System, said
 
 MANAGER, REGION, DEVICE, JOB = (f"org.daxd1.{face}"
@@ -42,17 +42,24 @@ class Judge:
     def region_ids(self):
         return [region["id"] for region in self.sim.state()["regions"]]
 
+    @staticmethod
+    def jobs(objects):
+        return [path for path, faces in objects.items() if JOB in faces]
+
     # --- what is ----------------------------------------------------------------------------------
 
     def quiet_moment(self):
         self.moments += 1
+        # what those have asked for who have left is still done
+        wait_until(lambda: not self.jobs(managed_objects()), 60, "the jobs to end")
+        writes = self.sim.count()
         objects = managed_objects()
         state = self.sim.state()
+        unasked = [(write.path, write.value) for write in self.sim.writes(writes)]
+        self.expect(not unasked, f"without a job there are writes: {unasked}")
         for region in state["regions"]:
             self.check_sums(region)
             self.check_shown(region, objects)
-        jobs = [path for path, faces in objects.items() if JOB in faces]
-        self.expect(not jobs, f"jobs are left: {jobs}")
         records = os.listdir("/run/daxd/transactions")
         self.expect(not records, f"records are left: {records}")
         self.expect(not state["leaks"], f"memory has leaked: {state['leaks']}")

@@ -177,9 +177,9 @@ def only_job():
     return next(iter(jobs.items()))
 
 
-def others_go_on(what):
+def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
     """Devices of other regions come and go meanwhile."""
-    for region in (SECOND_REGION, THIRD_REGION):
+    for region in regions:
         path = begin_create(4 * MIB, region=region).result()
         equal(get(path, DEVICE_FACE, "Size"), 4 * MIB, f"{what}: size of another")
         call(path, DEVICE_FACE, "Destroy", "a{sv}", {})
@@ -307,6 +307,58 @@ def offlining_is_cancelled_inside_and_undone():
             refused("Cancelled", pending.result)
         sim.calm()
         equal(whole(), before, "all")
+
+
+@test
+def cancel_interrupts_what_the_kernel_lets_be_interrupted():
+    """Nobody lets the write go on."""
+    for name in ("offline", "to devdax", "destroy system-ram"):
+        setup, operation = OPERATIONS[name]
+        for nth in (1, 2):
+            before = prepare(setup)
+            with sim.stopped(path="*/memory*/state", value="offline", nth=nth,
+                             signal="any") as stop:
+                pending = operation()
+                stop.wait()
+                path, _ = only_job()
+                call(path, JOB, "Cancel", "a{sv}", {})
+                refused("Cancelled", pending.result)
+            equal(whole(), before, f"{name}, block {nth}: all")
+
+
+@test
+def who_waits_behind_a_write_that_hangs_can_be_cancelled_at_once():
+    prepare(take_first)
+    with sim.stopped(path="*/create", signal="none") as stop:
+        first = begin_create(4 * MIB)
+        at = stop.wait()
+        second = begin(FIRST_REGION, REGION_FACE, "CreateDevice", "t", 4 * MIB, {"tag": "second"})
+        path = wait_until(lambda: next((path for path, faces in managed_objects().items()
+                                        if faces.get(JOB, {}).get("Tag") == "second"), None),
+                          10, "the second job")
+        call(path, JOB, "Cancel", "a{sv}", {})
+        refused("Cancelled", second.result)
+        require(first.pending(), "the first does not hang any more")
+        stop.release(at)
+        first.result()
+    equal(len(whole()["devices"]), 2, "the number of devices")
+
+
+@test
+def memory_work_waits_for_memory_work_that_hangs_and_nothing_else_does():
+    prepare(take_first)
+    for region in (SECOND_REGION, THIRD_REGION):
+        begin_create(4 * MIB, region=region).result()  # instance 0
+    with sim.stopped(path="*/kmem/new_id", signal="none") as stop:
+        first = begin_create(BLOCK, mode="system-ram")
+        at = stop.wait()
+        second = begin_create(BLOCK, region=SECOND_REGION, mode="system-ram")
+        others_go_on("beside memory work that hangs", (THIRD_REGION,))
+        require(first.pending() and second.pending(), "memory work has gone on")
+        stop.release(at)
+        first.result()
+        second.result()
+    equal([state for _, state, _ in whole()["blocks"]], ["online"] * 2, "the blocks")
 
 
 @test
