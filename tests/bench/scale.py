@@ -44,7 +44,7 @@ def arguments():
                         help="how many devices there are while it is measured (%(default)s)")
     parser.add_argument("--rounds", type=int, default=8, help="of turns (%(default)s)")
     parser.add_argument("--count", type=int, default=15,
-                        help="operations of each kind in a round (%(default)s)")
+                        help="operations of each kind in a turn (%(default)s)")
     parser.add_argument("--operations", type=int, default=4000, metavar="N",
                         help="over how many the memory is watched (%(default)s)")
     parser.add_argument("--starts", type=int, default=10, metavar="N",
@@ -198,17 +198,20 @@ def serve_growth(machine, args):
     def client(verb, count):
         return machine.client(verb, *subjects[verb], count, *sizes[verb])
 
-    def measure_kind(kind):
-        calls, writes = KINDS[kind]
-        client(calls, 2)  # after a Refresh there is more to do
-        before = machine.processor_usec()
-        by_daxd = client(calls, args.count)
-        after = machine.processor_usec()
+    def measure_kinds():
+        # what has been written beside daxd is read anew in the region's turn, so before these end
+        client("calls", 3)
+        turn = {kind: {} for kind in KINDS}
+        for kind, (calls, _) in KINDS.items():
+            before = machine.processor_usec()
+            turn[kind]["daxd"] = client(calls, args.count)
+            after = machine.processor_usec()
+            turn[kind]["processor"] = {name: (after[name] - before[name]) / args.count
+                                       for name in after}
         with machine.without_daxd():
-            by_writes = client(writes, args.count)
-        machine.refresh()
-        return {"daxd": by_daxd, "writes": by_writes,
-                "processor": {name: (after[name] - before[name]) / args.count for name in after}}
+            for kind, (_, writes) in KINDS.items():
+                turn[kind]["writes"] = client(writes, args.count)
+        return turn
 
     def measure_reading():
         return {"a property": machine.client("property", path, "org.daxd1.Device", "Size",
@@ -217,11 +220,9 @@ def serve_growth(machine, args):
                 "all objects": machine.client("objects", 2)}
 
     print("ready", flush=True)
+    deeds = {"kinds": measure_kinds, "reading": measure_reading, "memory": machine.memory}
     for line in sys.stdin:
-        word = line.rstrip("\n")
-        answer = measure_kind(word) if word in KINDS else \
-            measure_reading() if word == "reading" else machine.memory()
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(deeds[line.rstrip("\n")]()), flush=True)
 
 
 class Servant:
@@ -232,7 +233,7 @@ class Servant:
         self.process = subprocess.Popen(
             inside_words(args, "growth", "--devices", str(count)), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
-        self.rounds = {word: [] for word in (*KINDS, "reading")}
+        self.rounds = {word: [] for word in ("kinds", "reading")}
 
     def wait_ready(self):
         if self.process.stdout.readline() != "ready\n":
@@ -260,11 +261,11 @@ def show_kind(servants, kind):
     row("devices", "by daxd", "raw writes", "daxd's own", "to the first", "daxd's CPU",
         "worker's CPU")
     for servant in servants:
-        turns = servant.rounds[kind]
+        turns = [turn[kind] for turn in servant.rounds["kinds"]]
         times = {of: Figures([usec for turn in turns for usec in turn[of]])
                  for of in ("daxd", "writes")}
-        ratios = Figures([own(turn) / own(first)
-                          for turn, first in zip(turns, servants[0].rounds[kind])])
+        ratios = Figures([own(turn) / own(first[kind])
+                          for turn, first in zip(turns, servants[0].rounds["kinds"])])
         row(servant.count, times["daxd"], times["writes"],
             milliseconds(statistics.median(map(own, turns))),
             f"{ratios.median:.2f} ±{ratios.noise:.2f}",
@@ -288,7 +289,7 @@ def show_growth(args):
     for servant in servants:
         servant.wait_ready()
     for number in range(args.rounds):
-        for word in (*KINDS, "reading"):
+        for word in ("kinds", "reading"):
             for servant in servants:
                 servant.take_turn(word)
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr, flush=True)
