@@ -64,7 +64,7 @@ static void time_each(uint64_t count, void (*once)(void)) {
         }
 }
 
-/* --- by daxd ------------------------------------------------------------------------------------ */
+/* --- by daxd ---------------------------------------------------------------------------------- */
 
 static sd_bus_message *new_call(const char *path, const char *interface, const char *member) {
         sd_bus_message *message;
@@ -128,7 +128,7 @@ static void ping(void) {
         sd_bus_message_unref(call(new_call("/org/daxd1", "org.freedesktop.DBus.Peer", "Ping")));
 }
 
-/* --- with nothing around it --------------------------------------------------------------------- */
+/* --- with nothing around it ------------------------------------------------------------------- */
 
 /* Writes @value in one write; leaves the errno to the caller. */
 static int try_put(const char *path, const char *value) {
@@ -222,7 +222,7 @@ static void empty(void) {
                 destroy_device(words[0], words[i]);
 }
 
-/* --- all that can be read ----------------------------------------------------------------------- */
+/* --- all that can be read --------------------------------------------------------------------- */
 
 static int is_visible(const struct dirent *entry) {
         return entry->d_name[0] != '.';

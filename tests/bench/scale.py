@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What daxd costs, and how that grows with the number of devices: on the imitated machine of tests/sim,
-where thousands of them cost nothing. Prints tables; no test. Needs root and a build.
+"""What daxd costs, and how that grows with the number of devices: on the imitated machine of
+tests/sim, where thousands of them cost nothing. Prints tables; no test. Needs root and a build.
 
     tests/bench/scale.py                        ten minutes, or so
     tests/bench/scale.py --devices 10,100 --rounds 3
     tests/bench/scale.py --only life --operations 100000
 
 daxd's own time is the median of what a client waits for its calls, less the median of what another
-waits for the same writes to the kernel's attributes with nothing around them. There is a machine for
-each number of devices, and all take turns, so that whatever else the processors have to do does not
-fall on one of them. A ratio is the median of those of the rounds. Noise is half of the distance
+waits for the same writes to the kernel's attributes with nothing around them. There is a machine
+for each number of devices, and all take turns, so that whatever else the processors have to do does
+not fall on one of them. A ratio is the median of those of the rounds. Noise is half of the distance
 between the quartiles. Only what stands in one table can be compared.
 """
 

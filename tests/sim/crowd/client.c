@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Many clients of daxd's at once, each with a connection of its own, that do whatever comes to their
- * minds: valid calls and invalid ones, on all regions, some as a user without rights; now and then one
- * leaves in the middle of its call.
+ * Many clients of daxd's at once, each with a connection of its own, that do whatever comes to
+ * their minds: valid calls and invalid ones, on all regions, some as a user without rights; now and
+ * then one leaves in the middle of its call.
  *
  *     crowd-client SEED CLIENTS SECONDS PAUSE TIMEOUT REGION-SIZE REGION-ID...
  *
- * Every PAUSE seconds they wait until each has its reply. Then a line "quiet" is printed, and it goes
- * on with a line from the standard input. In the end there is a line of JSON: the calls, those that
- * left, the longest wait, and how often which method was answered how. It judges nothing.
+ * Every PAUSE seconds they wait until each has its reply. Then a line "quiet" is printed, and it
+ * goes on with a line from the standard input. In the end there is a line of JSON: the calls, those
+ * that left, the longest wait, and how often which method was answered how. It judges nothing.
  */
 
 #include <errno.h>
@@ -88,7 +88,7 @@ static uint64_t now_usec(void) {
         return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* --- chance ------------------------------------------------------------------------------------- */
+/* --- chance ----------------------------------------------------------------------------------- */
 
 static uint64_t chance(Client *client) { /* xorshift64* */
         client->random ^= client->random >> 12;
@@ -168,7 +168,7 @@ static void any_device(Client *client, char ret_path[static TEXT_SIZE]) {
         snprintf(ret_path, TEXT_SIZE, "/org/daxd1/device/%.100s", name);
 }
 
-/* --- messages ----------------------------------------------------------------------------------- */
+/* --- messages --------------------------------------------------------------------------------- */
 
 static sd_bus_message *new_call(Client *client, const char *path, const char *interface,
                                 const char *method) {
@@ -251,7 +251,7 @@ static void append_shape(Client *client, sd_bus_message *message) {
         append(message, "{sv}", "wipe", "b", (int)one_in(client, 8));
 }
 
-/* --- what they do ------------------------------------------------------------------------------- */
+/* --- what they do ----------------------------------------------------------------------------- */
 
 static sd_bus_message *create(Client *client) {
         char path[TEXT_SIZE], label[TEXT_SIZE];
@@ -449,7 +449,7 @@ static sd_bus_message *(*const deeds[])(Client *) = {
         nonsense, refresh,    get_device,  get_properties,
 };
 
-/* --- calls and replies -------------------------------------------------------------------------- */
+/* --- calls and replies ------------------------------------------------------------------------ */
 
 static void client_act(Client *client);
 
@@ -588,7 +588,7 @@ static int on_end(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-/* --- start and end ------------------------------------------------------------------------------ */
+/* --- start and end ---------------------------------------------------------------------------- */
 
 static void crowd_start(Crowd *crowd, uint64_t seed, uint64_t seconds) {
         check("no loop", sd_event_new(&crowd->event));

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A crowd of clients (client.c) at daxd on the imitated machine, and whether all is well: each call has
-a reply, and whenever nobody waits for one, every region's devices and holes make up the region, daxd
-shows what the kernel has, nothing of a transaction is left, and no process has more open or, in the
-end, much more in memory than after the first pause.
+"""A crowd of clients (client.c) at daxd on the imitated machine, and whether all is well: each call
+has a reply, and whenever nobody waits for one, every region's devices and holes make up the region,
+daxd shows what the kernel has, nothing of a transaction is left, and in the end no process has more
+open or much more in memory than after the first pause.
 
     tests/sim/crowd/crowd.py                      64 clients, 8 regions, a minute
     tests/sim/crowd/crowd.py --seconds 10 --seed 7

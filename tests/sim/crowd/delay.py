@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whether memory that is slow to go offline in one region delays devices in another: a CreateDevice with
-its Destroy there, by turns beside such an OfflineMemory and without.
+"""Whether memory that is slow to go offline in one region delays devices in another: a CreateDevice
+with its Destroy there, by turns beside such an OfflineMemory and without.
 
     tests/sim/crowd/delay.py [--build DIR] [--kernel 6.1]
 """

@@ -127,7 +127,8 @@ class Judge:
             print(f"  {process}: files {first_files} → {files}, "
                   f"memory {first_size} → {size} KiB")
             # a handle of a region or a device is kept, a few folders are open meanwhile
-            self.expect(files <= first_files + 8, f"{process}: {first_files} open files became {files}")
+            self.expect(files <= first_files + 8,
+                        f"{process}: {first_files} open files became {files}")
             self.expect(limit_kib is None or size <= first_size + limit_kib,
                         f"{process}: {first_size} KiB became {size}")
         self.expect(len(last) <= 5, f"so many processes: {sorted(last)}")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes that hang, and jobs that are cancelled, at each write of each operation: the rest of daxd goes
-on, the job says where it is, and in the end the device is as it was or as it was wanted. Needs --bare
---region-idle, and three regions."""
+"""Writes that hang, and jobs that are cancelled, at each write of each operation: the rest of daxd
+goes on, the job says where it is, and in the end the device is as it was or as it was wanted. Needs
+--bare --region-idle, and three regions. Names of operations as words after it: these alone."""
 
 import json
 import re
@@ -186,8 +186,8 @@ def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
 
 
 def for_each_write(one):
-    """Calls one(what, n, before, after, operation) for each write of each operation, after a reboot.
-    A write that does not come, since a way back is shorter, ends nothing."""
+    """Calls one(what, n, before, after, operation) for each write of each operation; there is a
+    reboot where the last one has changed something."""
     points, complaints, wanted = 0, [], sys.argv[1:]
     for name, (setup, operation) in OPERATIONS.items():
         if wanted and name not in wanted:
