@@ -285,3 +285,13 @@ int names_unlink(Names *names, const char *device) {
                 return r == -ENOENT ? 0 : r;
         return remove_with_new(names, device);
 }
+
+void names_forget(Names *names, const char *device) {
+        NamesKey given;
+
+        if (read_link(names, device, &given) <= 0 || names_lock(names) < 0)
+                return;
+        if (names_remove_file(names, device) >= 0)
+                (void)names_unlink(names, device);
+        names_unlock(names);
+}

@@ -60,3 +60,5 @@ int names_link(Names *names, const char *device, const NamesKey *key);
 /* Takes back whatever was given to a device of this name. 0 also when nothing was. */
 int names_remove_file(Names *names, const char *device);
 int names_unlink(Names *names, const char *device);
+/* Both, for a device that is gone: what is still there could not be taken back before. */
+void names_forget(Names *names, const char *device);
