@@ -349,7 +349,7 @@ def memory_work_waits_for_memory_work_that_hangs_and_nothing_else_does():
     prepare(take_first)
     for region in (SECOND_REGION, THIRD_REGION):
         begin_create(4 * MIB, region=region).result()  # instance 0
-    with sim.stopped(path="*/kmem/new_id", signal="none") as stop:
+    with sim.stopped(path="*/kmem/*", signal="none") as stop:
         first = begin_create(BLOCK, mode="system-ram")
         at = stop.wait()
         second = begin_create(BLOCK, region=SECOND_REGION, mode="system-ram")
