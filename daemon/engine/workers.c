@@ -57,18 +57,12 @@ static void workers_wake(Workers *workers) {
         (void)sd_event_source_set_enabled(workers->dispatch, SD_EVENT_ONESHOT);
 }
 
-static bool is_spare(const Connection *connection) {
-        const Workers *workers = connection->workers;
-
-        return connection >= &workers->connections[CONNECTIONS_KEPT] && !workers->waiting;
-}
-
 static void connection_finish(Connection *connection, int error) {
         WorkerCall *call = TAKE_PTR(connection->call);
         WorkerAnswer answer = connection->answer;
 
         connection->answer = (WorkerAnswer){};
-        if (error < 0 || is_spare(connection))
+        if (error < 0)
                 connection_close(connection);
         if (call) {
                 call->task.done(error, &answer, call->task.userdata);
@@ -234,6 +228,13 @@ static void call_start(WorkerCall *call, Connection *connection) {
                 connection_finish(connection, r);
 }
 
+/* Nobody waits any more for what they were opened for. */
+static void workers_close_spares(Workers *workers) {
+        for (size_t i = CONNECTIONS_KEPT; i < CONNECTIONS_MAX; i++)
+                if (!workers->connections[i].call && workers->connections[i].fd >= 0)
+                        connection_close(&workers->connections[i]);
+}
+
 static int workers_dispatch(sd_event_source *source, void *userdata) {
         Workers *workers = userdata;
 
@@ -253,6 +254,7 @@ static int workers_dispatch(sd_event_source *source, void *userdata) {
                 where = &workers->waiting; /* a failed start may have queued more */
         }
 
+        workers_close_spares(workers);
         return 0;
 }
 

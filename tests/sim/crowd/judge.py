@@ -131,7 +131,8 @@ class Judge:
                         f"{process}: {first_files} open files became {files}")
             self.expect(limit_kib is None or size <= first_size + limit_kib,
                         f"{process}: {first_size} KiB became {size}")
-        self.expect(len(last) <= 5, f"so many processes: {sorted(last)}")
+        # daxd and the four workers that it keeps; more of them are for busy moments, and end
+        wait_until(lambda: len(self.measure()) <= 5, 30, "spare workers to end")
 
     # --- the end ----------------------------------------------------------------------------------
 
