@@ -60,14 +60,15 @@ int file_read(int dir, const char *path, int flags, size_t max, char **ret_text,
 }
 
 int file_open_listing(int dir, const char *path, DIR **ret_listing) {
-        int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        int r, fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return -errno;
         *ret_listing = fdopendir(fd);
         if (!*ret_listing) {
+                r = -errno; /* it looks at the folder, which may be that of a process just gone */
                 close(fd);
-                return -ENOMEM;
+                return r;
         }
 
         return 0;
