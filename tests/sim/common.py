@@ -104,13 +104,16 @@ def clean():
     write(f"{MEMORY}/auto_online_blocks", "offline")
 
 
-def clean_test(function):
-    """Marks a test that begins after a boot."""
-    def cleaned():
-        clean()
-        function()
-    cleaned.__name__ = function.__name__
-    return test(cleaned)
+clean_test = after(clean)
+
+
+def check_logs():
+    """Requires that no sanitizer has said anything."""
+    for name in os.listdir("/run/daxsim"):
+        if name.endswith(".log"):
+            text = read(f"/run/daxsim/{name}")
+            for complaint in ("Sanitizer", "runtime error"):
+                require(complaint not in text, f"{name} says:\n{text}")
 
 
 class Events:

@@ -51,13 +51,7 @@ def agree():
     equal(os.listdir("/run/daxd/transactions"), [], "records")
 
 
-def fresh(function):
-    """Marks a test that begins after a boot."""
-    def rebooted():
-        system.reboot(sim)
-        function()
-    rebooted.__name__ = function.__name__
-    return test(rebooted)
+fresh = after(lambda: system.reboot(sim))
 
 
 @test
@@ -207,11 +201,7 @@ def ids_change_with_a_reboot():
 @test
 def nobody_has_complained():
     system.stop_daxd()
-    for name in os.listdir("/run/daxsim"):
-        if name.endswith(".log"):
-            text = read(f"/run/daxsim/{name}")
-            for complaint in ("Sanitizer", "runtime error"):
-                require(complaint not in text, f"{name} says:\n{text}")
+    check_logs()
 
 
 main()

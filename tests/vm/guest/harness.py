@@ -85,6 +85,17 @@ def test(function):
     return function
 
 
+def after(prepare):
+    """Makes a mark like @test, for tests that begin with prepare()."""
+    def mark(function):
+        def prepared():
+            prepare()
+            function()
+        prepared.__name__ = function.__name__
+        return test(prepared)
+    return mark
+
+
 def check(name, function, *args):
     """Runs one test now and prints its line. Returns whether it went well."""
     global _failed

@@ -160,13 +160,7 @@ def clean(*extents):
             write(dax_region(name, "delete"), name)
 
 
-def clean_test(function):
-    """Marks a test that begins with empty regions, whatever those before have left."""
-    def cleaned():
-        clean()
-        function()
-    cleaned.__name__ = function.__name__
-    return test(cleaned)
+clean_test = after(clean)
 
 
 def leaked():
