@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRIES 4
+#define TRIES 64
 
 void mappings_deinit(Mappings *mappings) {
         free(mappings->list);
@@ -150,11 +150,24 @@ int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret
 }
 
 static int look(const KernelDevice *device, Mappings *ret_mappings) {
-        uint64_t size;
+        _cleanup_mappings_ Mappings mappings = {};
+        uint64_t life, size;
         int r;
 
+        /* the size is to be that of the life that the ranges are of */
+        if (kernel_device_child(device, "mapping0", &life) < 0)
+                life = device->identity;
         r = attribute_read_u64(device->dir, "size", &size);
-        return r < 0 ? r : mappings_read_sized(device, size, ret_mappings);
+        if (r >= 0)
+                r = mappings_read_sized(device, size, &mappings);
+        if (r < 0)
+                return r;
+        if (mappings.count > 0 && mappings.life != life)
+                return -EAGAIN;
+
+        *ret_mappings = mappings;
+        mappings = (Mappings){};
+        return 0;
 }
 
 int mappings_read(const KernelDevice *device, Mappings *ret_mappings) {

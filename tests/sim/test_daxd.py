@@ -4,6 +4,7 @@
 
 import errno
 import signal
+import threading
 
 from common import *
 from system import System
@@ -126,6 +127,39 @@ def foreign_changes_are_seen_by_their_events():
     sim.remove_region(index, for_good=True)
     wait_until(lambda: f"/org/daxd1/region/{index}" not in managed_objects(), 10,
                "the region to go")
+
+
+def meanwhile(function):
+    """Does it again and again in another thread, until what is returned is called."""
+    def work():
+        while not over.is_set():
+            function()
+    over = threading.Event()
+    thread = threading.Thread(target=work)
+    thread.start()
+
+    def stop():
+        over.set()
+        thread.join()
+    return stop
+
+
+@fresh
+def what_others_change_while_it_is_read_is_read_again():
+    def move():
+        resize(name, 3 * SECOND.size // 4)
+        resize(name, 0)
+        add_mapping(name, SECOND.start + SECOND.size // 2, 4 * MIB)  # the former would not fit
+        resize(name, 0)
+    name = create(region=1)
+    stop = meanwhile(move)
+    try:
+        for _ in range(200):
+            call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    finally:
+        stop()
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
 
 
 @fresh
