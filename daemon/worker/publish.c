@@ -54,14 +54,13 @@ static int check_owners(Step *step) {
 }
 
 /* From the link that says so to the one that says it is done: whoever dies in between is undone. */
-static int give_name(Step *step, const NamesEntry *entry, const char **ret_what) {
+static int give_name(Step *step, const NamesEntry *entry) {
         const KernelDevice *device = &step->device;
         Names *names = &step->worker->names;
         const DaxDevice *picture = step->after;
         NamesKey key;
         int r;
 
-        *ret_what = "name";
         names_key(picture, step->start, &key);
         r = names_remove_file(names, device->name);
         if (r >= 0)
@@ -70,22 +69,20 @@ static int give_name(Step *step, const NamesEntry *entry, const char **ret_what)
                 r = names_write(names, picture, step->start, entry,
                                 picture->mode == DAX_MODE_DEVDAX);
         if (r < 0)
-                return r;
+                return publish_kernel(step, r, "name", entry->label);
 
-        *ret_what = "uevent";
         r = node_announce(device, picture->incarnation);
         if (r < 0)
-                return r;
+                return step_kernel(step, r, "uevent", "change");
         roster_event(&step->worker->roster);
 
-        *ret_what = "name";
-        return names_link(names, device->name, &key);
+        r = names_link(names, device->name, &key);
+        return r < 0 ? publish_kernel(step, r, "name", entry->label) : 0;
 }
 
 int publish_name(Step *step) {
         NamesEntry entry = { .access = step->what->access };
         Names *names = &step->worker->names;
-        const char *what;
         int r;
 
         memcpy(entry.label, step->what->label, sizeof(entry.label));
@@ -104,12 +101,10 @@ int publish_name(Step *step) {
         r = names_lock(names);
         if (r < 0)
                 return publish_kernel(step, r, "name", entry.label);
-        r = give_name(step, &entry, &what);
+        r = give_name(step, &entry);
         names_unlock(names);
-        if (r < 0 && strcmp(what, "uevent") == 0)
-                return step_kernel(step, r, what, "change");
-        if (r < 0)
-                return publish_kernel(step, r, what, entry.label);
+        if (r != 0)
+                return r;
 
         memcpy(step->after->label, entry.label, sizeof(entry.label));
         step->after->access = entry.access;
@@ -117,19 +112,21 @@ int publish_name(Step *step) {
         return 0;
 }
 
-int publish_take_back(Worker *worker, const KernelDevice *device) {
+int publish_take_back(Worker *worker, const KernelDevice *device, bool is_empty) {
         int r;
 
         r = names_remove_file(&worker->names, device->name);
         if (r >= 0)
                 r = node_close_to_others(device);
-        if (r >= 0)
-                r = node_announce(device, 0);
+        if (r < 0)
+                return r;
+
+        r = node_announce(device, 0);
         if (r >= 0)
                 roster_event(&worker->roster);
-        if (r >= 0)
-                r = names_unlink(&worker->names, device->name);
-        return r;
+        else if (!is_empty)
+                return r;
+        return names_unlink(&worker->names, device->name);
 }
 
 int publish_retract(Step *step) {
@@ -138,7 +135,7 @@ int publish_retract(Step *step) {
 
         r = names_lock(names);
         if (r >= 0)
-                r = publish_take_back(step->worker, &step->device);
+                r = publish_take_back(step->worker, &step->device, false);
         names_unlock(names);
         step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;

@@ -251,7 +251,7 @@ int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) 
         if (r == -ESTALE && names_lock(&worker->names) >= 0) {
                 r = names_read(&worker->names, device, start, &entry);
                 if (r == -ESTALE)
-                        (void)publish_take_back(worker, kernel);
+                        (void)publish_take_back(worker, kernel, device->size == 0);
                 names_unlock(&worker->names);
         }
         if (r == -ENOMEM)
