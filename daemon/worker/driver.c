@@ -210,11 +210,11 @@ static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
 static int bind_device(Step *step, const char *driver) {
         char now[64];
         int r, written;
+        bool plainly;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = bind_plainly(step, driver);
-        if (written >= 0)
-                roster_event(&step->worker->roster);
+        plainly = written >= 0;
         if (written == -ENOENT)
                 return result_set(step->done, WORKER_KERNEL, ENODEV,
                                   dax_mode_module(step->what->mode), "drivers/%s", driver);
@@ -229,6 +229,8 @@ static int bind_device(Step *step, const char *driver) {
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
         if (strcmp(now, driver) == 0) {
+                if (plainly)
+                        roster_event(&step->worker->roster);
                 step_set_mode(step, step->what->mode);
                 return 0;
         }
@@ -304,12 +306,12 @@ static int unbind_device(Step *step, const char *driver) {
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = driver_write(driver, "unbind", step->device.name);
-        if (written >= 0)
-                roster_event(&step->worker->roster);
         r = kernel_device_driver(&step->device, now, sizeof(now));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
         if (now[0] == '\0') {
+                if (written >= 0)
+                        roster_event(&step->worker->roster);
                 step_set_mode(step, DAX_MODE_NONE);
                 return 0;
         }

@@ -19,6 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRIM_DEVICES 256 /* what was needed for more of them is given back to the system */
+
 /* --- finding ---------------------------------------------------------------------------------- */
 
 /*
@@ -95,8 +97,6 @@ static int find_devices(KernelNames *ret_names) {
         names = (KernelNames){};
         return 0;
 }
-
-#define TRIM_DEVICES 256 /* what was needed for more of them is given back to the system */
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
