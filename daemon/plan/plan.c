@@ -498,9 +498,9 @@ static int add_block_runs(Planner *planner, size_t i, PlanOp op, DaxBlockState t
 
 static int add_offlines(Planner *planner) {
         FOR_EACH_CHANGED(planner, i)
-        if (planner->plan->devices[i].action != PLAN_KEEP && planner->played[i] &&
-            add_block_runs(planner, i, PLAN_OFFLINE, DAX_BLOCK_OFFLINE) < 0)
-                return -ENOMEM;
+                if (planner->played[i] &&
+                    add_block_runs(planner, i, PLAN_OFFLINE, DAX_BLOCK_OFFLINE) < 0)
+                        return -ENOMEM;
 
         return 0;
 }
@@ -865,7 +865,7 @@ static int add_wipes(Planner *planner) {
         FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
-                if (device->action == PLAN_KEEP || !device->after || device->after->size == 0 ||
+                if (!device->after || device->after->size == 0 ||
                     device->after->mode != DAX_MODE_DEVDAX || device->after->wipe == 0)
                         continue;
                 if (add_wipe(planner, i) < 0)
@@ -879,7 +879,7 @@ static int add_onlines(Planner *planner, DaxBlockState to) {
         FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
-                if (device->action == PLAN_KEEP || !device->after || !planner->played[i])
+                if (!device->after || !planner->played[i])
                         continue;
                 if (add_block_runs(planner, i, PLAN_ONLINE, to) < 0)
                         return -ENOMEM;
@@ -892,7 +892,7 @@ static int add_publishes(Planner *planner) {
         FOR_EACH_CHANGED(planner, i) {
                 const PlanDevice *device = &planner->plan->devices[i];
 
-                if (device->action == PLAN_KEEP || !device->after || device->after->size == 0 ||
+                if (!device->after || device->after->size == 0 ||
                     !check_device_is_named(device->after) || !device_is_renamed(device))
                         continue;
                 if (planner_add(planner, (PlanStep){ .op = PLAN_PUBLISH, .device = i }) < 0)
