@@ -271,6 +271,13 @@ static void job_plan(Job *job) {
                 job_finish(job, JOB_DONE, NULL);
                 return;
         }
+        if (job->strangers && job->record->forward) { /* it cannot come to what was wanted */
+                (void)failure_set(&failure, CONDITION_ROLLED_BACK,
+                                  "cannot go on with an unfinished %s: %s", job->record->operation,
+                                  job->strangers);
+                job_fail(job, 0, &failure);
+                return;
+        }
 
         job->stage = JOB_ASKING;
         job_ask_holders(job);
@@ -327,11 +334,11 @@ static void job_verify(Job *job) {
         bool back = job_is_going_back(job);
         int r;
 
-        if (differs || (job->strangers && !back)) {
+        if (differs) {
                 (void)failure_set(&failure, CONDITION_ROLLED_BACK,
                                   "%s is not as it was wanted when read back; another program may "
                                   "have changed it",
-                                  differs ? differs->name : job->strangers);
+                                  differs->name);
                 job_fail(job, 0, &failure);
                 return;
         }

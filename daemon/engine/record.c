@@ -234,6 +234,7 @@ static int header_new(const Record *record, json_object **ret_header) {
             json_add_bool(header, "resumes", record->resumes) < 0 ||
             json_add_bool(header, "force", record->force) < 0 ||
             json_add_bool(header, "published", record->published) < 0 ||
+            json_add_bool(header, "unclear", record->unclear) < 0 ||
             json_add_u64(header, "attempts", record->attempts) < 0 ||
             json_add_string(header, "auto-online", record->auto_online) < 0 ||
             json_add_u64(header, "region-start", record->region_start) < 0 ||
@@ -512,6 +513,7 @@ static int read_header(const JsonValue *value, Record *record) {
                 { "resumes", json_read_bool, offsetof(Record, resumes), true },
                 { "force", json_read_bool, offsetof(Record, force), true },
                 { "published", json_read_bool, offsetof(Record, published), true },
+                { "unclear", json_read_bool, offsetof(Record, unclear), false },
                 { "attempts", json_read_u64, offsetof(Record, attempts), true },
                 { "auto-online", read_auto_online, offsetof(Record, auto_online), true },
                 { "region-start", json_read_u64, offsetof(Record, region_start), true },

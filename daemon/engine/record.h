@@ -28,6 +28,7 @@ typedef struct Record {
         bool resumes;          /* a layout's: after a crash it goes on forward */
         bool force;            /* holders were to be disregarded */
         bool published;        /* a name was given away already */
+        bool unclear;          /* it may have left an empty device, nobody can tell which */
         uint64_t attempts;     /* how often it was taken up after a crash */
         char auto_online[16];  /* what auto_online_blocks was before; "" when it was not touched */
         uint64_t region_start; /* physical */

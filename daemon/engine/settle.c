@@ -17,10 +17,10 @@ static bool record_knows(const Record *record, const char *name) {
 
 /*
  * The device that the awaited CREATE made: the only new one, still empty and without a driver, and
- * the youngest. With another agent creating at the same time it cannot be told; then none is taken.
+ * the youngest. With another agent creating at the same time it cannot be told; then none is taken,
+ * and the record says so from then on.
  */
-static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
-                                     bool *ret_unclear) {
+static const DaxDevice *find_awaited(Record *record, const DaxRegion *now) {
         const DaxDevice *found = NULL;
         size_t n = 0;
 
@@ -36,7 +36,7 @@ static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
             strcmp(now->youngest, found->name) == 0)
                 return found;
 
-        *ret_unclear = true;
+        record->unclear = true;
         return NULL;
 }
 
@@ -153,13 +153,12 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                   char **ret_strangers) {
         _cleanup_region_ DaxRegion *wanted = NULL;
         _cleanup_free_ char *text = NULL;
-        bool unclear = false;
         size_t size = 0;
         FILE *notes;
         int r;
 
         if (record->awaited != SIZE_MAX) {
-                const DaxDevice *made = find_awaited(record, now, &unclear);
+                const DaxDevice *made = find_awaited(record, now);
 
                 if (made)
                         record_set_name(record, record->awaited, made->name, made->identity);
@@ -173,7 +172,7 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                 return -ENOMEM;
 
         r = settle_entries(record, now, wanted, notes);
-        if (r >= 0 && unclear)
+        if (r >= 0 && record->unclear)
                 r = fprintf(notes,
                             "%sone of the new empty devices may be a leftover of this "
                             "transaction; destroy it if nobody else made it",

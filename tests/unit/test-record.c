@@ -153,6 +153,7 @@ static void test_round_trip(void **state) {
 
         assert_int_equal(back->id, 4711);
         assert_true(back->forward && back->resumes && !back->force && !back->published);
+        assert_false(back->unclear);
         assert_string_equal(back->operation, "ApplyLayout");
         assert_string_equal(back->auto_online, "online_movable");
         assert_int_equal(back->region_start, START);
@@ -425,6 +426,13 @@ static void test_undecided_seed_is_left(void **state) {
                 settle(record, now, &wanted, &strangers);
                 assert_non_null(strangers);
                 assert_non_null(dax_region_find(wanted, "dax0.3"));
+
+                /* nor is it forgotten by whoever takes it up next */
+                record->awaited = SIZE_MAX;
+                wanted = dax_region_free(wanted);
+                free(TAKE_PTR(strangers));
+                settle(record, now, &wanted, &strangers);
+                assert_non_null(strangers);
         }
 }
 
