@@ -49,7 +49,7 @@ def kill_at(ground, number, whom):
 
 def try_point(ground, operation, reference, point):
     trial = Trial(ground, operation, reference)
-    pending, killed = None, False
+    pending, killed, restarted = None, False, False
     for text in point.split("+"):
         number, whom = text.split(":")
         kill_at(ground, int(number), whom)
@@ -59,13 +59,17 @@ def try_point(ground, operation, reference, point):
             ground.wait_workers_gone()
             ground.system.daxd = None
             ground.start_daxd(wait=False)
+            restarted = True
         if not ground.watch.happened.wait(TIMEOUT):
-            break  # it went another way this time: fewer calls
+            killed = False  # it went another way this time: fewer calls
+            break
         killed = whom == "all" or died(ground)
         if killed:
             ground.kill_daxd()
     ground.watch.arm()
     error = settle(ground, pending, killed)
+    if restarted and not ground.restarted:  # what has an answer is the death of the first daxd
+        ground.restarted, error = True, None
     calls = ground.watch.disarm()
     result = trial.judge(error, ground.restarted)
     trial.again(result)
