@@ -14,6 +14,9 @@ from judge import need
 from killing import settle
 from trial import BEFORE, GIVEN_UP, WANTED, Trial
 
+# An empty device of his was taken for what the create would have left: there is nothing by which to
+# tell one that is the only new one from it.
+TAKEN = "taken for the awaited"
 WHENS = ("between", "killed", "killed-after")
 NAME = re.compile(r"dax\d+\.\d+")
 
@@ -140,8 +143,13 @@ def try_point(ground, operation, reference, point):
     his = things_of(ground, agent)
     ground.sim.clear(fault)
     error = settle(ground, pending, when != "between")
+    taken = when == "killed" and what == "seed" and stop.path.endswith("/create") and \
+        things_of(ground, agent) != his
+    if taken:
+        agent.made.clear()
+        his = {}
     result = judge_both(trial, agent, his, error, what)
-    return result, []
+    return TAKEN if taken else result, []
 
 
 def things_of(ground, agent):
