@@ -154,7 +154,7 @@ def what_others_change_while_it_is_read_is_read_again():
     name = create(region=1)
     stop = meanwhile(move)
     try:
-        for _ in range(200):
+        for _ in range(100):
             call(ROOT, MANAGER, "Refresh", "a{sv}", {})
     finally:
         stop()
