@@ -830,19 +830,20 @@ static void job_prepare_step(const Job *job, size_t number, WorkerStep *ret_step
 /* The steps from the next one on that one worker can do in one go. */
 static int job_prepare_steps(Job *job, bool *ret_memory) {
         const Plan *plan = job->plan;
+        size_t n_max = MIN(plan->n_steps - job->step, (size_t)WORKER_STEPS_MAX);
         int r;
 
-        if (!job->sent)
-                job->sent = calloc(WORKER_STEPS_MAX, sizeof(*job->sent));
+        free(job->sent);
+        job->n_sent = 0;
+        job->sent = calloc(n_max, sizeof(*job->sent));
         if (!job->sent)
                 return -ENOMEM;
 
         *ret_memory = plan_step_is_memory(plan, &plan->steps[job->step]);
-        for (job->n_sent = 0; job->n_sent < WORKER_STEPS_MAX; job->n_sent++) {
+        for (; job->n_sent < n_max; job->n_sent++) {
                 size_t number = job->step + job->n_sent;
 
-                if (number == plan->n_steps ||
-                    plan_step_is_memory(plan, &plan->steps[number]) != *ret_memory)
+                if (plan_step_is_memory(plan, &plan->steps[number]) != *ret_memory)
                         break;
                 job_prepare_step(job, number, &job->sent[job->n_sent]);
         }
