@@ -130,6 +130,7 @@ static void bus_disconnect(Bus *bus) {
         (void)sd_bus_detach_event(bus->bus);
         bus->bus = sd_bus_close_unref(bus->bus);
         senders_deinit(&bus->senders); /* names are unique to one life of the bus */
+        calls_drop(bus);
 }
 
 static int bus_reconnect(sd_event_source *source, void *userdata) {

@@ -2,8 +2,9 @@
 
 /*
  * The way of every method call: find its line, read its argument and options, learn who calls, decide,
- * hand on. No method has a way of its own. The bus is asked for the caller's uid without waiting; the
- * object is looked up again by name and incarnation when its transaction begins.
+ * hand on. No method has a way of its own. The bus is asked for the caller's uid without waiting, once
+ * for all that he calls meanwhile, which is then done in that order; the object is looked up again by
+ * name and incarnation when its transaction begins.
  */
 
 #include "daemon/bus/internal.h"
@@ -211,27 +212,67 @@ static void call_run(Call *call) {
                 call_fail(call, r, &failure);
 }
 
-static int call_uid_known(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
-        Call *call = userdata;
-        uint32_t uid;
+/* Takes the first call of @sender, or of anybody where that is NULL, out of the waiting ones. */
+static Call *take_unknown(Bus *bus, const char *sender) {
+        for (Call **place = &bus->unknown; *place; place = &(*place)->next) {
+                Call *call = *place;
 
-        if (sd_bus_message_is_method_error(reply, NULL) ||
-            sd_bus_message_read(reply, "u", &uid) < 0) {
-                call_free(call); /* the caller is gone: nobody to answer */
-                return 0;
+                if (sender && strcmp(sd_bus_message_get_sender(call->message), sender) != 0)
+                        continue;
+                *place = call->next;
+                return call;
         }
 
-        call->uid = uid;
-        senders_add(&call->bus->senders, sd_bus_message_get_sender(call->message), uid);
-        call_run(call);
+        return NULL;
+}
+
+void calls_drop(Bus *bus) {
+        Call *call;
+
+        while ((call = take_unknown(bus, NULL)))
+                call_free(call);
+}
+
+static int call_uid_known(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        Call *call = userdata;
+        Bus *bus = call->bus;
+        _cleanup_message_ sd_bus_message *first = sd_bus_message_ref(call->message);
+        const char *sender = sd_bus_message_get_sender(first);
+        uint32_t uid;
+        bool known;
+
+        known = !sd_bus_message_is_method_error(reply, NULL) &&
+                sd_bus_message_read(reply, "u", &uid) >= 0;
+        if (known)
+                senders_add(&bus->senders, sender, uid);
+        while ((call = take_unknown(bus, sender))) {
+                if (known) {
+                        call->uid = uid;
+                        call_run(call);
+                } else {
+                        call_free(call); /* the caller is gone: nobody to answer */
+                }
+        }
+
         return 0;
 }
 
 static int call_ask_uid(Call *call) {
-        return sd_bus_call_method_async(call->bus->bus, NULL, "org.freedesktop.DBus",
-                                        "/org/freedesktop/DBus", "org.freedesktop.DBus",
-                                        "GetConnectionUnixUser", call_uid_known, call, "s",
-                                        sd_bus_message_get_sender(call->message));
+        const char *sender = sd_bus_message_get_sender(call->message);
+        Call **place = &call->bus->unknown;
+        bool asked = false;
+        int r = 0;
+
+        for (; *place; place = &(*place)->next)
+                asked |= strcmp(sd_bus_message_get_sender((*place)->message), sender) == 0;
+        if (!asked)
+                r = sd_bus_call_method_async(call->bus->bus, NULL, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                             "GetConnectionUnixUser", call_uid_known, call, "s",
+                                             sender);
+        if (r >= 0)
+                *place = call;
+        return r;
 }
 
 int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error) {

@@ -18,6 +18,9 @@
 
 #define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
 
+typedef struct Method Method;
+typedef struct Call Call;
+
 struct Bus {
         sd_event *event;
         Engine *engine;
@@ -25,15 +28,15 @@ struct Bus {
         sd_bus *bus; /* NULL between two connections */
         sd_event_source *reconnect;
         Senders senders;
+        Call *unknown;  /* those whose senders' uids were asked for, in their order */
         char **layouts; /* paths of the layout objects that were announced */
         size_t n_layouts;
 };
 
-typedef struct Method Method;
-
 /* One method call on its way to its reply. */
-typedef struct Call {
+struct Call {
         Bus *bus;
+        Call *next; /* in Bus.unknown */
         sd_bus_message *message;
         const Method *method;
         uid_t uid;
@@ -45,7 +48,7 @@ typedef struct Call {
         uint64_t job;
         Layout *layout; /* that the argument is, when the method takes one */
         Options options;
-} Call;
+};
 
 /*
  * Returns 0 when the reply is sent or will be (the call is then another's), a Condition with its
@@ -68,6 +71,8 @@ int call_reply(Call *call, const char *types, ...);
 void call_reply_failure(Call *call, const Failure *failure);
 /* The handler of every method in every vtable: parse, authorize, then the method's own handler. */
 int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error);
+/* Forgets the calls that nobody can answer any more: the connection is gone. */
+void calls_drop(Bus *bus);
 
 /* Properties in a vtable: one that never changes, and one that PropertiesChanged tells of. */
 #define CONSTANT(name, type, getter)                                                               \
