@@ -141,15 +141,14 @@ static int add_device(Worker *worker, const char *name, DaxRegion *region, Worke
         return dax_region_add(region, device);
 }
 
-static bool request_wants(const WorkerRequest *request, const char *name) {
-        if (request->op == WORKER_INVENTORY || (request->flags & WORKER_ALL_DEVICES))
-                return true;
-        return strcmp(request->device, name) == 0;
+static bool request_wants_all(const WorkerRequest *request) {
+        return request->op == WORKER_INVENTORY || (request->flags & WORKER_ALL_DEVICES);
 }
 
 static int read_region(Worker *worker, const WorkerRequest *request, const KernelNames *names,
                        WorkerDone *done, DaxRegion **ret_region) {
         _cleanup_region_ DaxRegion *region = NULL;
+        bool all = request_wants_all(request);
         int r;
 
         r = reader_refresh_region(&worker->region, worker->picture);
@@ -161,16 +160,15 @@ static int read_region(Worker *worker, const WorkerRequest *request, const Kerne
         if (r < 0)
                 return r;
 
-        for (size_t i = 0; i < names->count; i++) {
-                if (!request_wants(request, names->list[i].name))
-                        continue;
+        for (size_t i = 0; all && r == 0 && i < names->count; i++)
                 r = add_device(worker, names->list[i].name, region, done);
-                if (r != 0)
-                        return r;
-        }
+        if (!all && kernel_names_have(names, request->device))
+                r = add_device(worker, request->device, region, done);
+        if (r != 0)
+                return r;
 
         /* what belongs to no device can be told only when all are known */
-        if (request->op == WORKER_INVENTORY || (request->flags & WORKER_ALL_DEVICES)) {
+        if (all) {
                 r = reader_leaked(&worker->memory, region);
                 if (r < 0)
                         return r;
