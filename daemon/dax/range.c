@@ -118,12 +118,22 @@ static int range_compare(const void *a, const void *b) {
         return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+/*
+ * Mostly they are in order but for a few, since the kernel gives out the lowest names and the first
+ * holes: each is put into its place, as long as that takes no more than a few moves for each.
+ */
 void dax_ranges_sort(DaxRanges *ranges) {
-        bool sorted = true;
+        size_t moves = 0, moves_max = 4 * ranges->count;
 
-        for (size_t i = 1; sorted && i < ranges->count; i++)
-                sorted = ranges->list[i - 1].offset <= ranges->list[i].offset;
-        if (!sorted) /* mostly it is: the kernel gives out the lowest names and the first holes */
+        for (size_t i = 1; i < ranges->count && moves <= moves_max; i++) {
+                DaxRange range = ranges->list[i];
+                size_t at = i;
+
+                for (; at > 0 && ranges->list[at - 1].offset > range.offset; at--, moves++)
+                        ranges->list[at] = ranges->list[at - 1];
+                ranges->list[at] = range;
+        }
+        if (moves > moves_max)
                 qsort(ranges->list, ranges->count, sizeof(DaxRange), range_compare);
 }
 

@@ -83,7 +83,7 @@ int dax_region_copy(const DaxRegion *region, DaxRegion **ret_copy) {
         for (size_t i = 0; i < region->n_owned; i++)
                 if (ARRAY_APPEND(copy->owned, copy->n_owned, region->owned[i]) < 0)
                         return -ENOMEM;
-        copy->devices = calloc(array_room(region->n_devices), sizeof(*copy->devices));
+        copy->devices = malloc(array_room(region->n_devices) * sizeof(*copy->devices));
         if (!copy->devices)
                 return -ENOMEM;
         for (; copy->n_devices < region->n_devices; copy->n_devices++)
@@ -213,19 +213,29 @@ static const DaxDevice *device_at(const DaxRegion *region, size_t index) {
         return region && index < region->n_devices ? region->devices[index] : NULL;
 }
 
+/* How many devices from there on are shared, one after the other. */
+static size_t count_shared(const DaxChanges *changes) {
+        const DaxRegion *before = changes->before, *after = changes->after;
+        size_t n = 0, max;
+
+        if (!before || !after || changes->all)
+                return 0;
+        max = MIN(before->n_devices - changes->at_before, after->n_devices - changes->at_after);
+        while (n < max &&
+               before->devices[changes->at_before + n] == after->devices[changes->at_after + n])
+                n++;
+        return n;
+}
+
 bool dax_changes_next(DaxChanges *changes, const DaxDevice **ret_before,
                       const DaxDevice **ret_after) {
+        size_t shared = count_shared(changes);
         const DaxDevice *before, *after;
 
-        for (;;) {
-                before = device_at(changes->before, changes->at_before);
-                after = device_at(changes->after, changes->at_after);
-                if (before != after || !before)
-                        break;
-                changes->at_before++;
-                changes->at_after++;
-        }
-
+        changes->at_before += shared;
+        changes->at_after += shared;
+        before = device_at(changes->before, changes->at_before);
+        after = device_at(changes->after, changes->at_after);
         if (before && after && device_before(before, after))
                 after = NULL;
         else if (before && after && (device_before(after, before) || after->name[0] == '\0'))
@@ -283,8 +293,12 @@ static uint64_t outline_of_space(const DaxRegion *region) {
 }
 
 uint64_t dax_region_outline(const DaxRegion *region) {
-        uint64_t outline = outline_of_space(region);
+        uint64_t outline;
 
+        if (region->sealed)
+                return region->outline;
+
+        outline = outline_of_space(region);
         for (size_t i = 0; i < region->n_devices; i++)
                 outline += spread(region->devices[i]->identity);
 
@@ -303,12 +317,17 @@ uint64_t dax_region_outline_of(const DaxRegion *region, const DaxName *names, si
 /* What no range of a device has, sorted and merged. */
 static int region_holes(const DaxRegion *region, DaxRanges *ret_holes) {
         _cleanup_ranges_ DaxRanges taken = {}, holes = {};
+        size_t n = 0;
         uint64_t at = 0;
 
         for (size_t i = 0; i < region->n_devices; i++)
+                n += region->devices[i]->ranges.count;
+        taken.list = malloc(array_room(n) * sizeof(*taken.list));
+        if (!taken.list)
+                return -ENOMEM;
+        for (size_t i = 0; i < region->n_devices; i++)
                 for (size_t k = 0; k < region->devices[i]->ranges.count; k++)
-                        if (dax_ranges_append(&taken, region->devices[i]->ranges.list[k]) < 0)
-                                return -ENOMEM;
+                        taken.list[taken.count++] = region->devices[i]->ranges.list[k];
         dax_ranges_sort(&taken);
 
         for (size_t i = 0; i <= taken.count; i++) {
@@ -330,6 +349,7 @@ int dax_region_seal(DaxRegion *region) {
         if (region_holes(region, &region->holes) < 0)
                 return -ENOMEM;
 
+        region->outline = dax_region_outline(region);
         region->sealed = true;
         return 0;
 }

@@ -53,7 +53,8 @@ typedef struct DaxRegion {
 
         const DaxDevice **devices;
         size_t n_devices;
-        DaxRanges holes; /* between them, see dax_region_seal() */
+        DaxRanges holes;  /* between them, see dax_region_seal() */
+        uint64_t outline; /* like this */
         bool sealed;
 
         DaxRanges
@@ -95,6 +96,7 @@ const DaxDevice *dax_region_find(const DaxRegion *region, const char *name);
  */
 typedef struct DaxChanges {
         const DaxRegion *before, *after;
+        bool all; /* pass over nothing */
         size_t at_before, at_after;
 } DaxChanges;
 

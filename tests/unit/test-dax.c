@@ -200,6 +200,33 @@ static void test_ranges_sort(void **state) {
         assert_ranges(&ranges, 3, (DaxRange[]){ { 0, 2 }, { 2, 6 }, { 8, 2 } });
 }
 
+/* By whichever way: in order but for a few, the other way round, and all mixed up. */
+static void test_ranges_sort_many(void **state) {
+        for (unsigned swaps = 0; swaps < 200; swaps++) {
+                _cleanup_ranges_ DaxRanges ranges = {};
+
+                for (uint64_t i = 0; i < 100; i++) {
+                        uint64_t offset = swaps % 2 ? i : 99 - i;
+
+                        assert_int_equal(dax_ranges_append(&ranges,
+                                                           (DaxRange){ offset, offset + 1 }),
+                                         0);
+                }
+                for (unsigned i = 0; i < swaps / 2; i++) {
+                        DaxRange *a = &ranges.list[roll(100)], *b = &ranges.list[roll(100)];
+                        DaxRange was = *a;
+
+                        *a = *b;
+                        *b = was;
+                }
+                dax_ranges_sort(&ranges);
+                for (uint64_t i = 0; i < 100; i++) {
+                        assert_int_equal(ranges.list[i].offset, i);
+                        assert_int_equal(ranges.list[i].size, i + 1);
+                }
+        }
+}
+
 /* --- regions ---------------------------------------------------------------------------------- */
 
 /* What anyone with root may have done to the region, well or not. */
@@ -500,8 +527,8 @@ static void test_copies_share(void **state) {
 
 /* Every pair of sets of devices, some of those that both have changed in one of them. */
 static void test_changes(void **state) {
-        for (unsigned sets = 0; sets < 64 * 64; sets++) {
-                unsigned a = sets % 64, b = sets / 64, edits = roll(64) & a & b;
+        for (unsigned sets = 0; sets < 2 * 64 * 64; sets++) {
+                unsigned a = sets % 64, b = sets / 64 % 64, edits = roll(64) & a & b;
                 _cleanup_region_ DaxRegion *all = region_of(63), *before = NULL, *after = NULL;
                 DaxChanges changes = {};
                 const DaxDevice *old, *new;
@@ -524,7 +551,7 @@ static void test_changes(void **state) {
                                                  0);
                 }
 
-                changes = (DaxChanges){ .before = before, .after = after };
+                changes = (DaxChanges){ .before = before, .after = after, .all = sets >= 64 * 64 };
                 while (dax_changes_next(&changes, &old, &new)) {
                         unsigned instance = old ? old->instance : new->instance;
 
@@ -534,7 +561,7 @@ static void test_changes(void **state) {
                                          dax_region_find(before, all->devices[instance]->name));
                         assert_ptr_equal(new, dax_region_find(after, all->devices[instance]->name));
                 }
-                assert_int_equal(seen, (a ^ b) | edits);
+                assert_int_equal(seen, changes.all ? a | b : (a ^ b) | edits);
         }
 }
 
@@ -734,6 +761,7 @@ int main(void) {
                 cmocka_unit_test(test_ranges_cut),
                 cmocka_unit_test(test_ranges_is_head),
                 cmocka_unit_test(test_ranges_sort),
+                cmocka_unit_test(test_ranges_sort_many),
                 cmocka_unit_test(test_first_fit_is_the_kernels),
                 cmocka_unit_test(test_free_extents),
                 cmocka_unit_test(test_owners),
