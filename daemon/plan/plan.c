@@ -175,12 +175,8 @@ static int pair_first(Plan *plan, const DaxDevice *first) {
         return plan_add_device(plan, NULL, device, PLAN_NEW);
 }
 
-static int pair_wanted(Plan *plan, DaxCursor *now, const DaxDevice *after) {
-        const DaxDevice *before = NULL;
-
-        if (after->name[0] != '\0')
-                before = dax_cursor_find(now, after->instance);
-        if (before == after && before) /* shared: nothing of it has been changed */
+static int pair_wanted(Plan *plan, const DaxDevice *before, const DaxDevice *after) {
+        if (before == after) /* shared: nothing of it has been changed */
                 return plan_add_device(plan, before, after, PLAN_KEEP);
         if (before && after->size == 0)
                 return plan_add_device(plan, before, after,
@@ -191,12 +187,12 @@ static int pair_wanted(Plan *plan, DaxCursor *now, const DaxDevice *after) {
         return plan_add_device(plan, NULL, after, PLAN_NEW);
 }
 
-static int plan_pair(Plan *plan) {
+static int plan_pair(Plan *plan, bool shown) {
         const DaxDevice *first = spare_first(plan);
         /* where it is wanted empty, what comes back gets a name of its own again if it can */
         bool placeholder = first && dax_region_find(plan->wanted, first->name);
-        DaxChanges changes = { .before = plan->now, .after = plan->wanted };
-        DaxCursor now = { .region = plan->now };
+        DaxChanges pairs = { .before = plan->now, .after = plan->wanted, .all = shown };
+        DaxChanges gone = pairs;
         const DaxDevice *paired, *before, *after;
 
         if (placeholder && pair_first(plan, first) < 0)
@@ -207,12 +203,10 @@ static int plan_pair(Plan *plan) {
                 return -ENOMEM;
 
         paired = plan->n_devices > 0 ? plan->devices[plan->n_devices - 1].after : NULL;
-        for (size_t i = 0; i < plan->wanted->n_devices; i++)
-                if (plan->wanted->devices[i] != paired &&
-                    pair_wanted(plan, &now, plan->wanted->devices[i]) < 0)
+        while (dax_changes_next(&pairs, &before, &after))
+                if (after && after != paired && pair_wanted(plan, before, after) < 0)
                         return -ENOMEM;
-
-        while (dax_changes_next(&changes, &before, &after))
+        while (dax_changes_next(&gone, &before, &after))
                 if (!after && (before->instance != 0 || before->size > 0) &&
                     plan_add_device(plan, before, NULL, PLAN_REMOVE) < 0)
                         return -ENOMEM;
@@ -1044,7 +1038,7 @@ int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *o
         if (dax_region_copy(now, &plan->now) < 0 || dax_region_copy(wanted, &plan->wanted) < 0)
                 return -ENOMEM;
 
-        r = plan_pair(plan);
+        r = plan_pair(plan, options->shown);
         if (r == 0)
                 r = plan_refuse_static(plan, failure);
         if (r == 0)
@@ -1062,7 +1056,7 @@ int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *o
         if (r < 0)
                 return r;
 
-        if (options->digest)
+        if (options->shown)
                 plan_digest(plan);
         *ret_plan = TAKE_PTR(plan);
         return 0;

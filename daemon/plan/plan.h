@@ -64,21 +64,20 @@ typedef struct PlanDevice {
 } PlanDevice;
 
 typedef struct Plan {
-        DaxRegion *now;    /* copies, owned by the plan */
-        DaxRegion *wanted; /* complete: placed, with blocks */
-        PlanDevice *
-                devices; /* those that stay as they are included; in the order of wanted, then the rest */
+        DaxRegion *now;      /* copies, owned by the plan */
+        DaxRegion *wanted;   /* complete: placed, with blocks */
+        PlanDevice *devices; /* in the order of wanted, then the rest */
         size_t n_devices;
         PlanStep *steps;
         size_t n_steps;
-        char digest[17]; /* of now and steps: equal exactly when the plan is; "" if not asked for */
+        char digest[17]; /* of now and steps: equal exactly when the plan is; "" if not shown */
 } Plan;
 
 typedef struct PlanOptions {
         uint64_t block_size;
         bool force;         /* offline online memory where the change needs it */
         bool reshape_first; /* the same for instance 0 alone: a fresh region's first device */
-        bool digest;        /* somebody will see it */
+        bool shown; /* somebody will see it: also with the devices that stay, and with a digest */
 } PlanOptions;
 
 /*

@@ -558,7 +558,7 @@ static void test_digest(void **state) {
         have(example, 0, 8, DAX_MODE_DEVDAX);
         look(example);
         want_label(want_new(example, 8, DAX_MODE_DEVDAX), "a");
-        example->options.digest = true;
+        example->options.shown = true;
         a = plan_for(example);
         b = plan_for(example);
         assert_int_equal(strlen(a->digest), 16);
