@@ -12,115 +12,44 @@
  * that it took.
  */
 
+#include "tests/bench/raw.h"
+
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
-
-#define DRIVER "/sys/bus/dax/drivers/device_dax/"
-#define NAME_SIZE 32
-
-static void die(const char *what, const char *on) {
-        fprintf(stderr, "bench-floor: %s %s: %s\n", what, on, strerror(errno));
-        exit(1);
-}
-
-/* Writes @value in one write; leaves the errno to the caller. */
-static int try_put(const char *path, const char *value) {
-        int fd, r;
-
-        fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -1;
-        r = write(fd, value, strlen(value)) < 0 ? -1 : 0;
-        close(fd);
-        return r;
-}
-
-static void put(const char *folder, const char *attribute, const char *value) {
-        char path[PATH_MAX];
-
-        snprintf(path, sizeof(path), "%s%s", folder, attribute);
-        if (try_put(path, value) < 0)
-                die("cannot write", path);
-}
-
-static void get(const char *folder, const char *attribute, char ret[static NAME_SIZE]) {
-        char path[PATH_MAX];
-        ssize_t n;
-        int fd;
-
-        snprintf(path, sizeof(path), "%s%s", folder, attribute);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        n = fd < 0 ? -1 : read(fd, ret, NAME_SIZE - 1);
-        if (n < 0)
-                die("cannot read", path);
-        close(fd);
-        ret[n] = '\0';
-        ret[strcspn(ret, "\n")] = '\0';
-}
 
 static int is_device(const struct dirent *entry) {
         return strncmp(entry->d_name, "dax", 3) == 0 && strchr(entry->d_name, '.');
 }
 
-static bool is_first(const char *name) {
-        return strcmp(strchr(name, '.'), ".0") == 0;
-}
-
-static void bind_device(const char *name) {
-        if (try_put(DRIVER "bind", name) == 0)
-                return;
-        if (errno != ENODEV)
-                die("cannot bind", name);
-        put(DRIVER, "new_id", name);
-        put(DRIVER, "remove_id", name);
-}
-
 static void make(const char *region, unsigned count, const char *size, bool change) {
-        char control[PATH_MAX], folder[PATH_MAX], id[NAME_SIZE], name[NAME_SIZE];
+        char id[16], name[RAW_NAME_SIZE], attribute[RAW_NAME_SIZE + 8];
 
-        snprintf(control, sizeof(control), "%s/dax_region/", region);
-        get(control, "id", id);
+        raw_get(region, "dax_region/id", id, sizeof(id));
         for (unsigned i = 0; i < count; i++) {
-                if (i == 0) {
-                        snprintf(name, sizeof(name), "dax%.8s.0", id);
-                } else {
-                        put(control, "create", "1");
-                        get(control, "create", name);
-                }
-                snprintf(folder, sizeof(folder), "%s/%s/", region, name);
-                put(folder, "size", size);
-                bind_device(name);
+                name[0] = '\0';
+                if (i == 0)
+                        snprintf(name, sizeof(name), "dax%s.0", id);
+                raw_make(region, size, name);
+                snprintf(attribute, sizeof(attribute), "%s/uevent", name);
                 if (change)
-                        put(folder, "uevent", "change");
+                        raw_put(region, attribute, "change");
         }
 }
 
 static void destroy(const char *region) {
-        char control[PATH_MAX], folder[PATH_MAX];
         struct dirent **entries;
         int n;
 
-        snprintf(control, sizeof(control), "%s/dax_region/", region);
         n = scandir(region, &entries, is_device, NULL);
         if (n < 0)
-                die("cannot read", region);
+                raw_die(region, strerror(errno));
         for (int i = 0; i < n; i++) {
-                const char *name = entries[i]->d_name;
-
-                if (try_put(DRIVER "unbind", name) < 0 && errno != ENODEV)
-                        die("cannot unbind", name);
-                snprintf(folder, sizeof(folder), "%s/%s/", region, name);
-                put(folder, "size", "0");
-                if (!is_first(name))
-                        put(control, "delete", name);
+                raw_destroy(region, entries[i]->d_name);
                 free(entries[i]);
         }
         free(entries);

@@ -18,6 +18,8 @@
  * microseconds that each took, a line for each.
  */
 
+#include "tests/bench/raw.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -31,21 +33,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DRIVER "/sys/bus/dax/drivers/device_dax/"
 #define DEVICES "/sys/bus/dax/devices"
 #define TIMEOUT_USEC (600 * 1000000ULL)
 
 static sd_bus *bus;
 static char **words; /* what follows the verb */
 
-static void die(const char *what, const char *why) {
-        fprintf(stderr, "bench-scale-client: %s: %s\n", what, why);
-        exit(1);
-}
-
 static void check(const char *what, int r) {
         if (r < 0)
-                die(what, strerror(-r));
+                raw_die(what, strerror(-r));
 }
 
 static uint64_t number(size_t i) {
@@ -79,7 +75,7 @@ static sd_bus_message *call(sd_bus_message *message) {
         sd_bus_message *reply;
 
         if (sd_bus_call(bus, message, TIMEOUT_USEC, &error, &reply) < 0)
-                die("the call failed", error.message ?: "no reply");
+                raw_die("the call failed", error.message ?: "no reply");
         sd_bus_message_unref(message);
         return reply;
 }
@@ -130,96 +126,34 @@ static void ping(void) {
 
 /* --- with nothing around it ------------------------------------------------------------------- */
 
-/* Writes @value in one write; leaves the errno to the caller. */
-static int try_put(const char *path, const char *value) {
-        int fd, r;
-
-        fd = open(path, O_WRONLY | O_CLOEXEC);
-        if (fd < 0)
-                return -1;
-        r = write(fd, value, strlen(value)) < 0 ? -1 : 0;
-        close(fd);
-        return r;
-}
-
-static void put(const char *folder, const char *attribute, const char *value) {
-        char path[PATH_MAX];
-
-        snprintf(path, sizeof(path), "%s/%s", folder, attribute);
-        if (try_put(path, value) < 0)
-                die(path, strerror(errno));
-}
-
-static void get(const char *folder, const char *attribute, char *ret, size_t size) {
-        char path[PATH_MAX];
-        ssize_t n;
-        int fd;
-
-        snprintf(path, sizeof(path), "%s/%s", folder, attribute);
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        n = fd < 0 ? -1 : read(fd, ret, size - 1);
-        if (n < 0)
-                die(path, strerror(errno));
-        close(fd);
-        ret[n] = '\0';
-        ret[strcspn(ret, "\n")] = '\0';
-}
-
-static void bind_device(const char *name) {
-        if (try_put(DRIVER "bind", name) == 0)
-                return;
-        if (errno != ENODEV)
-                die("bind", strerror(errno));
-        put(DRIVER, "new_id", name);
-        put(DRIVER, "remove_id", name);
-}
-
-static void make_device(const char *folder, const char *size, char ret_name[static NAME_MAX]) {
-        char attribute[NAME_MAX + 8];
-
-        put(folder, "dax_region/create", "1");
-        get(folder, "dax_region/create", ret_name, NAME_MAX);
-        snprintf(attribute, sizeof(attribute), "%s/size", ret_name);
-        put(folder, attribute, size);
-        bind_device(ret_name);
-}
-
-static void destroy_device(const char *folder, const char *name) {
-        char attribute[NAME_MAX + 8];
-
-        put(DRIVER, "unbind", name);
-        snprintf(attribute, sizeof(attribute), "%s/size", name);
-        put(folder, attribute, "0");
-        put(folder, "dax_region/delete", name);
-}
-
 static void write_create_and_destroy(void) {
-        char name[NAME_MAX];
+        char name[RAW_NAME_SIZE] = "";
 
-        make_device(words[0], words[2], name);
-        destroy_device(words[0], name);
+        raw_make(words[0], words[2], name);
+        raw_destroy(words[0], name);
 }
 
 static void write_resize_there_and_back(void) {
         const char *name = strrchr(words[0], '/') + 1;
 
         for (size_t i = 2; i <= 3; i++) {
-                put(DRIVER, "unbind", name);
-                put(words[0], "size", words[i]);
-                bind_device(name);
+                raw_put(RAW_DRIVER, "unbind", name);
+                raw_put(words[0], "size", words[i]);
+                raw_bind(name);
         }
 }
 
 static void fill(void) {
-        char name[NAME_MAX];
+        for (uint64_t i = number(1); i > 0; i--) {
+                char name[RAW_NAME_SIZE] = "";
 
-        for (uint64_t i = number(1); i > 0; i--)
-                make_device(words[0], words[2], name);
+                raw_make(words[0], words[2], name);
+        }
 }
 
 static void empty(void) {
         for (size_t i = 1; words[i]; i++)
-                destroy_device(words[0], words[i]);
+                raw_destroy(words[0], words[i]);
 }
 
 /* --- all that can be read --------------------------------------------------------------------- */
@@ -235,7 +169,7 @@ static void read_entry(const char *folder, const struct dirent *entry, unsigned 
         int fd;
 
         if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >= sizeof(path))
-                die(folder, strerror(ENAMETOOLONG));
+                raw_die(folder, strerror(ENAMETOOLONG));
         if (entry->d_type == DT_LNK) {
                 (void)!readlink(path, text, sizeof(text));
         } else if (entry->d_type == DT_DIR && depth > 0) {
@@ -253,7 +187,7 @@ static void read_folder(const char *path, unsigned depth) {
 
         n = scandir(path, &entries, is_visible, NULL);
         if (n < 0)
-                die(path, strerror(errno));
+                raw_die(path, strerror(errno));
         for (int i = 0; i < n; i++) {
                 read_entry(path, entries[i], depth);
                 free(entries[i]);
