@@ -41,7 +41,7 @@ static int read_single(const KernelDevice *device, uint64_t size, Mappings *ret_
                 return r;
         /* still in the same life, which began where this one is */
         if (kernel_device_child(device, "mapping0", &again) < 0 || again != life)
-                return 0;
+                return -EAGAIN;
 
         ret_mappings->life = life;
         return ARRAY_APPEND(ret_mappings->list, ret_mappings->count, mapping) < 0 ? -ENOMEM : 1;
