@@ -17,10 +17,10 @@ static bool record_knows(const Record *record, const char *name) {
 
 /*
  * The device that the awaited CREATE made: the only new one, still empty and without a driver, and
- * the youngest. With another agent creating at the same time it cannot be told; then none is taken,
- * and the record says so from then on.
+ * the youngest. With another agent creating at the same time it cannot be told; then none is taken.
  */
-static const DaxDevice *find_awaited(Record *record, const DaxRegion *now) {
+static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
+                                     bool *ret_unclear) {
         const DaxDevice *found = NULL;
         size_t n = 0;
 
@@ -36,7 +36,7 @@ static const DaxDevice *find_awaited(Record *record, const DaxRegion *now) {
             strcmp(now->youngest, found->name) == 0)
                 return found;
 
-        record->unclear = true;
+        *ret_unclear = true;
         return NULL;
 }
 
@@ -153,16 +153,20 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                   char **ret_strangers) {
         _cleanup_region_ DaxRegion *wanted = NULL;
         _cleanup_free_ char *text = NULL;
+        bool unclear = record->unclear;
         size_t size = 0;
         FILE *notes;
         int r;
 
         if (record->awaited != SIZE_MAX) {
-                const DaxDevice *made = find_awaited(record, now);
+                const DaxDevice *made = find_awaited(record, now, &unclear);
 
                 if (made)
                         record_set_name(record, record->awaited, made->name, made->identity);
         }
+
+        /* on the way there nothing more is done then, and on the way back it is looked at once more */
+        record->unclear = unclear && !record->forward;
 
         r = dax_region_copy(now, &wanted);
         if (r < 0)
@@ -172,7 +176,7 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                 return -ENOMEM;
 
         r = settle_entries(record, now, wanted, notes);
-        if (r >= 0 && record->unclear)
+        if (r >= 0 && unclear)
                 r = fprintf(notes,
                             "%sone of the new empty devices may be a leftover of this "
                             "transaction; destroy it if nobody else made it",
