@@ -494,13 +494,14 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
                         r = put_used(engine, after, old, device);
 
         /*
-         * What the transaction has wiped, given to the system, or left where it was is nobody's old
-         * memory: only a device that a crash left half made has any.
+         * What the transaction has wiped, given to the system, or put back is nobody's old memory.
+         * Of what it has not touched it says nothing.
          */
         for (size_t i = 0; plan && i < plan->n_devices; i++) {
                 const DaxDevice *is = plan->devices[i].after;
 
-                if (!is || (is->mode != DAX_MODE_DEVDAX && is->mode != DAX_MODE_SYSTEM_RAM))
+                if (!is || is == plan->devices[i].before ||
+                    (is->mode != DAX_MODE_DEVDAX && is->mode != DAX_MODE_SYSTEM_RAM))
                         continue;
                 for (size_t k = 0; r >= 0 && k < is->ranges.count; k++)
                         r = owners_clear(engine->owners, after, is->ranges.list[k]);

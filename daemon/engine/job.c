@@ -209,7 +209,7 @@ static int job_make_plan(Job *job, Failure *failure) {
                 /* on the way back it is our own doing that memory is online */
                 .force = job->request.force || job->record,
                 .reshape_first = job->request.reshape_first,
-                .shown = job->request.whole || job->request.dry_run,
+                .shown = job->request.whole,
         };
         int r;
 
