@@ -124,6 +124,7 @@ void dax_region_swap_devices(DaxRegion *a, DaxRegion *b) {
         const DaxDevice **devices = a->devices;
         size_t n_devices = a->n_devices;
 
+        assert(!a->sealed && !b->sealed);
         a->devices = b->devices;
         a->n_devices = b->n_devices;
         b->devices = devices;
@@ -134,6 +135,7 @@ void dax_region_rename(DaxRegion *region, DaxDevice *device, const char *name) {
         uint32_t id;
         size_t at = 0;
 
+        assert(!region->sealed);
         while (region->devices[at] != device)
                 at++;
         for (; at + 1 < region->n_devices; at++)

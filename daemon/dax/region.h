@@ -54,7 +54,7 @@ typedef struct DaxRegion {
         const DaxDevice **devices;
         size_t n_devices;
         DaxRanges holes;  /* between them, see dax_region_seal() */
-        uint64_t outline; /* like this */
+        uint64_t outline; /* dax_region_outline(), known since then */
         bool sealed;
 
         DaxRanges

@@ -307,6 +307,40 @@ static void assert_arrived(const Model *model, const Plan *plan, const PlanOptio
                        plan_op_name(again->steps[i].op));
 }
 
+static bool has_device(const Plan *plan, const DaxDevice *wanted) {
+        for (size_t i = 0; i < plan->n_devices; i++)
+                if (plan->devices[i].after == wanted)
+                        return true;
+
+        return false;
+}
+
+/* A plan to be shown has all devices, one to be carried out those that change: the same steps. */
+static void assert_shown(const Wish *wish, const DaxRegion *now, const Plan *plan) {
+        PlanOptions options = wish->options;
+        _cleanup_plan_ Plan *shown = NULL;
+
+        for (size_t i = 0; i < plan->n_devices; i++)
+                EXPECT(plan->devices[i].before != plan->devices[i].after, "%s stays as it is",
+                       plan->devices[i].name);
+
+        options.shown = true;
+        EXPECT(plan_new(now, wish->wanted, &options, &shown, NULL) == 0, "not to be shown");
+        for (size_t i = 0; i < shown->wanted->n_devices; i++)
+                EXPECT(has_device(shown, shown->wanted->devices[i]), "%s is left out",
+                       shown->wanted->devices[i]->name);
+        EXPECT(shown->n_steps == plan->n_steps, "other steps");
+        for (size_t i = 0; i < plan->n_steps; i++) {
+                PlanStep one = plan->steps[i], other = shown->steps[i];
+
+                EXPECT(strcmp(plan->devices[one.device].name, shown->devices[other.device].name) ==
+                               0,
+                       "another device");
+                one.device = other.device = 0;
+                EXPECT(memcmp(&one, &other, sizeof(one)) == 0, "another step");
+        }
+}
+
 static void assert_refusal(const Wish *wish, int condition, const Failure *failure) {
         EXPECT(condition > 0, "plan_new: %s", text_errno(condition));
         EXPECT((int)failure->condition == condition, "refused as %d, said %d", condition,
@@ -338,6 +372,7 @@ static void run_case(void) {
         }
         EXPECT(wish.must == 0, "planned although %s", condition_name(wish.must));
         assert_placed(&wish, now, plan);
+        assert_shown(&wish, now, plan);
         refusals[0]++;
         n_plans++;
         assert_order(plan);
