@@ -132,15 +132,19 @@ def foreign_changes_are_seen_by_their_events():
 def meanwhile(function):
     """Does it again and again in another thread, until what is returned is called."""
     def work():
-        while not over.is_set():
-            function()
-    over = threading.Event()
+        try:
+            while not over.is_set():
+                function()
+        except Exception as error:
+            errors.append(error)
+    over, errors = threading.Event(), []
     thread = threading.Thread(target=work)
     thread.start()
 
     def stop():
         over.set()
         thread.join()
+        require(not errors, f"meanwhile: {errors}")
     return stop
 
 
@@ -173,6 +177,14 @@ def a_write_that_fails_is_rolled_back():
         for key in ("seed", "youngest"):
             region.pop(key)
     equal(after, before, "the regions")
+    agree()
+
+
+@fresh
+def a_name_that_udev_cannot_be_told_of_is_not_left_behind():
+    sim.fail(errno.EINVAL, path="*/dax0.0/uevent", times=0)
+    refused("Kernel", create_device, 4 * MIB, label="one", force=False)
+    equal(os.listdir("/run/daxd/names"), [], "names")
     agree()
 
 
