@@ -32,14 +32,15 @@ def microseconds(*command):
     return int(run(*command, timeout=900))
 
 
-def floor(change):
-    """Without daxd: it would take its share of the processors for the events."""
+def without_daxd():
+    """It would take its share of the processors for the events."""
     run("systemctl", "stop", "daxd.service")
     run("systemctl", "mask", "--runtime", "daxd.service")
     settle()
-    spent = microseconds("bench-floor", FOLDER, "make", COUNT, SIZE, *(["change"] if change else []))
-    settle()
-    return spent
+
+
+def floor(*change):
+    return microseconds("bench-floor", FOLDER, "make", COUNT, SIZE, *change)
 
 
 def by_layout():
@@ -64,8 +65,8 @@ def by_daxctl():
     return int((time.monotonic() - start) * 1e6 * COUNT / BY_DAXCTL)
 
 
-WAYS = {"floor": lambda: floor(False),
-        "floor with change": lambda: floor(True),
+WAYS = {"floor": floor,
+        "floor with change": lambda: floor("change"),
         "one ApplyLayout": by_layout,
         "CreateDevice calls": lambda: by_calls(""),
         "CreateDevice calls, labelled": lambda: by_calls("b"),
@@ -101,11 +102,33 @@ def processes():
            [("daxd-worker", pid) for pid in daxd_pids("daxd-worker")]
 
 
-def row(*cells):
-    say("".join(f"{cell:>{width}}" for cell, width in zip(cells, (30, 12, 12, 12, 12))))
+# Whose processor time is told apart; everybody else's is the rest.
+WHO = {"daxd": "daxd", "daxd-worker": "worker", "dbus-daemon": "bus", "systemd-journal": "journal",
+       "systemd-udevd": "udev", "(udev-worker)": "udev"}
+TICK = os.sysconf("SC_CLK_TCK")
 
 
-figures = {"seconds": {way: [] for way in WAYS}}
+def processor_time():
+    """{who: seconds} since the boot, with the children that have ended, and `all`. Workers of daxd
+    that have ended are in the rest: they are systemd's children."""
+    spent = dict.fromkeys([*WHO.values(), "rest"], 0)
+    user, nice, system, idle, iowait, *interrupts = map(
+        int, read("/proc/stat").splitlines()[0].split()[1:])
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        stat = optional(f"/proc/{pid}/stat")
+        name, _, fields = stat.partition("(")[2].rpartition(")")
+        if name in WHO:
+            spent[WHO[name]] += sum(map(int, fields.split()[11:15]))
+    spent["all"] = user + nice + system + sum(interrupts[:2])
+    spent["rest"] = spent["all"] - sum(spent[who] for who in set(WHO.values()))
+    return {who: ticks / TICK for who, ticks in spent.items()}
+
+
+def row(*cells, widths=(34, 12, 12, 12, 12)):
+    say("".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)))
+
+
+figures = {"seconds": {way: [] for way in WAYS}, "processors": {way: [] for way in WAYS}}
 
 
 def measure_time():
@@ -116,7 +139,12 @@ def measure_time():
         order = list(WAYS)
         for way in order if number % 2 == 0 else reversed(order):
             begin_clean()
+            if way.startswith("floor"):
+                without_daxd()
+            before = processor_time()
             figures["seconds"][way].append(WAYS[way]() / 1e6)
+            after = processor_time()
+            figures["processors"][way].append({who: after[who] - before[who] for who in after})
             made = [name for name in members(REGION_ID) if driver(name) == "device_dax"]
             wanted = BY_DAXCTL if way.startswith("daxctl") else \
                 0 if way.endswith("nothing") else COUNT
@@ -127,6 +155,15 @@ def measure_time():
         base = figures["seconds"].get(AGAINST.get(way), seconds)
         row(way, f"{min(seconds):.2f}", f"{min(seconds) / COUNT * 1000:.1f} ms",
             f"{min(seconds) / min(base):.2f}", f"{max(s / b for s, b in zip(seconds, base)):.2f}")
+
+
+def show_processors():
+    """Of the best rounds. Under emulation this is what all the rest comes from."""
+    widths = (34, *[9] * 7)
+    row("processor seconds", *figures["processors"]["floor"][0], widths=widths)
+    for way, spent in figures["processors"].items():
+        seconds = figures["seconds"][way]
+        row(way, *(f"{s:.2f}" for s in spent[seconds.index(min(seconds))].values()), widths=widths)
 
 
 def measure_memory():
@@ -158,6 +195,7 @@ def measure_idleness():
 
 check("daxctl is silent", silence_daxctl)
 check("time", measure_time)
+check("processors", show_processors)
 check("memory", measure_memory)
 check("idleness", measure_idleness)
 check("end", begin_clean)
