@@ -102,16 +102,15 @@ def processes():
            [("daxd-worker", pid) for pid in daxd_pids("daxd-worker")]
 
 
-# Whose processor time is told apart; everybody else's is the rest.
+# Whose processor time is told apart.
 WHO = {"daxd": "daxd", "daxd-worker": "worker", "dbus-daemon": "bus", "systemd-journal": "journal",
        "systemd-udevd": "udev", "(udev-worker)": "udev"}
 TICK = os.sysconf("SC_CLK_TCK")
 
 
 def processor_time():
-    """{who: seconds} since the boot, with the children that have ended, and `all`. Workers of daxd
-    that have ended are in the rest: they are systemd's children."""
-    spent = dict.fromkeys([*WHO.values(), "rest"], 0)
+    """{who: seconds} since the boot, with the children that have ended, and `all`."""
+    spent = dict.fromkeys(WHO.values(), 0)
     user, nice, system, idle, iowait, *interrupts = map(
         int, read("/proc/stat").splitlines()[0].split()[1:])
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -120,7 +119,6 @@ def processor_time():
         if name in WHO:
             spent[WHO[name]] += sum(map(int, fields.split()[11:15]))
     spent["all"] = user + nice + system + sum(interrupts[:2])
-    spent["rest"] = spent["all"] - sum(spent[who] for who in set(WHO.values()))
     return {who: ticks / TICK for who, ticks in spent.items()}
 
 
@@ -159,7 +157,7 @@ def measure_time():
 
 def show_processors():
     """Of the best rounds. Under emulation this is what all the rest comes from."""
-    widths = (34, *[9] * 7)
+    widths = (34, *[9] * 6)
     row("processor seconds", *figures["processors"]["floor"][0], widths=widths)
     for way, spent in figures["processors"].items():
         seconds = figures["seconds"][way]
