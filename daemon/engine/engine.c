@@ -465,12 +465,15 @@ static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
         return r;
 }
 
-/* What another agent has bound is in use: giving it a label later must not wipe it. */
+/*
+ * What another agent has bound is in use: giving it a label later must not wipe it. One of ours that
+ * he has bound is wiped before somebody is let in.
+ */
 static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
                     const DaxDevice *device) {
         int r = 0;
 
-        if (device->mode != DAX_MODE_DEVDAX ||
+        if (device->mode != DAX_MODE_DEVDAX || device->label[0] != '\0' ||
             (old && old->life == device->life && old->mode == device->mode))
                 return 0;
         for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)

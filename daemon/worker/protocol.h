@@ -66,7 +66,7 @@ typedef struct WorkerRequest {
  */
 typedef struct WorkerStep {
         uint32_t op;    /* PlanOp */
-        uint32_t mode;  /* DaxMode */
+        uint32_t mode;  /* DaxMode; of a PLAN_PUBLISH the one that the device is to be in */
         uint32_t state; /* DaxBlockState */
         /* Which device: its number in the record. A CREATE writes its device's line there. */
         uint32_t entry;

@@ -90,6 +90,11 @@ int publish_name(Step *step) {
                 return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "devices/%s/name",
                                   step->device.name);
         r = check_owners(step);
+        /* one without a driver was not wiped: bound by somebody else meanwhile it can be read */
+        if (r == 0 && step->what->mode == DAX_MODE_NONE) {
+                step_forget(step, STEP_KNOWS_MODE);
+                r = step_refuse_bound(step);
+        }
         if (r == 0)
                 r = step_know_state(step);
         if (r != 0)
@@ -109,6 +114,9 @@ int publish_name(Step *step) {
         memcpy(step->after->label, entry.label, sizeof(entry.label));
         step->after->access = entry.access;
         step->known |= STEP_KNOWS_NAMES;
+        /* what others have done to it meanwhile is to be in the answer; a bound one keeps its shape */
+        step_forget(step, step->after->mode == DAX_MODE_NONE ? STEP_KNOWS_SHAPE | STEP_KNOWS_MODE :
+                                                               STEP_KNOWS_MODE);
         return 0;
 }
 
