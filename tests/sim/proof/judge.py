@@ -206,8 +206,9 @@ def check_leftovers(ground, given_up=False):
     need(len(ground.worker_pids()) <= 8, f"workers: {ground.worker_pids()}")
 
 
-def check_secret(ground):
-    """Nobody's memory is readable by the next: not through a device that has a name or an access."""
+def check_secret(ground, bound=None):
+    """Nobody's memory is readable by the next: not through a device that has a name or an access.
+    What somebody else has bound himself he can read, as root: no other may."""
     state = ground.sim.state()
     names = names_of(state)
     for region in state["regions"]:
@@ -216,6 +217,8 @@ def check_secret(ground):
             if (not label and not access) or label.startswith(FORMER):
                 continue
             if device["driver"] != "device_dax":
+                continue
+            if device["name"] == bound and all(line.startswith("#") for line in access):
                 continue
             for start, size in device["ranges"]:
                 where = ground.find(start, size, ground.secret)

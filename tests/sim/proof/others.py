@@ -165,7 +165,7 @@ def judge_both(trial, agent, his, error, what):
          f"{things_of(ground, agent)}, not {his}")
     call(ROOT, MANAGER, "Refresh", "a{sv}", {})
     judge.check_bus(ground)
-    judge.check_secret(ground)
+    judge.check_secret(ground, agent.target if what == "bind" else None)
     if error:
         judge.check_error(error)
     now = judge.picture(ground, lambda name, device: name not in trial.operation.others and
