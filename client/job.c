@@ -104,6 +104,8 @@ static void progress_draw(Job *job) {
         if (!(share >= 0 && share <= 1)) /* NaN, too */
                 share = 0;
         name = text_escape(field_string(job->properties, "StepName"));
+        if (!name || name[0] == '\0') /* before the first step, and behind the last */
+                return;
 
         snprintf(line, sizeof(line), "%3.0f%% step %llu of %llu: %.200s", share * 100,
                  (unsigned long long)step, (unsigned long long)steps, name ? name : "");

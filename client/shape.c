@@ -29,9 +29,7 @@ static bool field_size(json_object *object, const char *key, uint64_t *ret_size)
 }
 
 static int input_refuse(const char *path, const char *what) {
-        report("%s: %s; give one device as 'daxdctl list -M' prints it, without the brackets "
-               "of the array and without -u",
-               path, what);
+        report("%s: %s; give one device as 'daxdctl list -M' prints it without -u", path, what);
         return -EINVAL;
 }
 
@@ -123,6 +121,18 @@ static void shape_read_words(Shape *shape) {
         }
 }
 
+/* A list of one, as `daxdctl list -d` prints it, is that one. */
+static json_object *take_only(json_object *value) {
+        json_object *only;
+
+        if (!json_object_is_type(value, json_type_array) || json_object_array_length(value) != 1)
+                return value;
+
+        only = json_object_get(json_object_array_get_idx(value, 0));
+        json_object_put(value);
+        return only;
+}
+
 static int shape_read_input(Shape *shape, const char *path) {
         _cleanup_free_ char *text = NULL;
         enum json_tokener_error error;
@@ -135,8 +145,9 @@ static int shape_read_input(Shape *shape, const char *path) {
         shape->input = json_tokener_parse_verbose(text, &error);
         if (!shape->input)
                 return input_refuse(path, json_tokener_error_desc(error));
+        shape->input = take_only(shape->input);
         if (!json_object_is_type(shape->input, json_type_object))
-                return input_refuse(path, "this is no JSON object");
+                return input_refuse(path, "this is no JSON object, nor an array of one");
 
         shape_read_words(shape);
         r = shape_read_sizes(shape, path);

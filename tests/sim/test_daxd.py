@@ -87,8 +87,15 @@ def daxdctl_and_daxctl_see_the_same():
               for d in json.loads(run("daxctl", "list", "-D"))]
     ours = json.loads(run("daxdctl", "list", "-D"))
     equal([{key: d[key] for key in wanted[0]} for d in ours], wanted, "devices")
+    # what it lists is what it takes
+    before, path = shown(), "/tmp/scratch.json"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(run("daxdctl", "list", "-M", "-d", "scratch"))
     run("daxdctl", "destroy-device", "scratch")
     equal(json.loads(run("daxctl", "list", "-D") or "[]"), [], "devices")
+    run("daxdctl", "create-device", "--input", path)
+    for key in ("Ranges", "Label", "Mode", "Align"):
+        equal([d[key] for d in shown().values()], [d[key] for d in before.values()], key)
 
 
 @fresh
