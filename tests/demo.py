@@ -53,6 +53,9 @@ def the_layout_was_applied():
         show("busctl", "tree", "--no-pager", "org.daxd1")
     else:
         headline("After the reboot")
+        if region != 0:
+            print("\nThe kernel has numbered the regions another way this time. The layout says at which "
+                  "address\nits region begins, so its devices are where they were.", flush=True)
         show("daxdctl", "list", "-RDu", "-r", region)
     for label in LABELS:
         show(*properties(label, "Label", "Mode", "Size", "Ranges"))
