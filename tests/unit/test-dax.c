@@ -596,6 +596,9 @@ static void test_outlines(void **state) {
         assert_int_equal(dax_region_edit(other, other->devices[1], &edited), 0);
         edited->identity = 200;
         assert_true(outline != dax_region_outline(other));
+
+        assert_int_equal(dax_region_seal(region), 0); /* then it is not worked out any more */
+        assert_true(outline == dax_region_outline(region));
 }
 
 static void test_machine(void **state) {
