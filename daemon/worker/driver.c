@@ -300,12 +300,29 @@ static int refuse_held(const Step *step) {
                           step->device.name);
 }
 
+/*
+ * The kernel unbinds by name, and in the moment before somebody may have destroyed the device and made
+ * another of its name: that one gets its driver back.
+ */
+static int refuse_anothers(Step *step, const char *driver) {
+        uint64_t identity;
+
+        if (kernel_device_child(&step->device, "subsystem", &identity) >= 0)
+                return 0;
+
+        (void)bind_plainly(step, driver);
+        return result_set(step->done, WORKER_GONE, ENODEV, NULL, "devices/%s", step->device.name);
+}
+
 static int unbind_device(Step *step, const char *driver) {
         char now[64];
         int r, written;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         written = driver_write(driver, "unbind", step->device.name);
+        r = written >= 0 ? refuse_anothers(step, driver) : 0;
+        if (r != 0)
+                return r;
         r = kernel_device_driver(&step->device, now, sizeof(now));
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
