@@ -289,9 +289,7 @@ static int refuse_held(const Step *step) {
 
         r = holders_find(&step->device, &holders, &n_holders);
         if (r < 0)
-                return r == -ENOMEM ? r :
-                                      result_kernel(step->done, r, NULL, "devices/%s/holders",
-                                                    step->device.name);
+                return step_kernel(step, r, "holders", NULL);
         if (n_holders == 0)
                 return 0;
 

@@ -6,6 +6,7 @@
  * it out and answers. It keeps nothing of value: it may die at any time.
  */
 
+#include "daemon/worker/attribute.h"
 #include "daemon/worker/cancel.h"
 #include "daemon/worker/driver.h"
 #include "daemon/worker/holders.h"
@@ -73,6 +74,8 @@ static int serve_holders(Worker *worker, const WorkerRequest *request, WorkerDon
         if (r < 0)
                 return result_set(done, WORKER_GONE, r, NULL, "devices/%s", request->device);
         r = holders_find(&device, &holders, &n_holders);
+        if (attribute_is_gone(r))
+                return result_set(done, WORKER_GONE, r, NULL, "devices/%s", request->device);
         if (r < 0)
                 return r == -ENOMEM ?
                                r :
