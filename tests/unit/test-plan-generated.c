@@ -315,6 +315,15 @@ static bool has_device(const Plan *plan, const DaxDevice *wanted) {
         return false;
 }
 
+/* But for the device, which has another number in another plan. */
+static bool is_same_step(const PlanStep *a, const PlanStep *b) {
+        return a->op == b->op && a->value == b->value && a->range.offset == b->range.offset &&
+               a->range.size == b->range.size && a->mode == b->mode &&
+               a->first_block == b->first_block && a->n_blocks == b->n_blocks &&
+               a->state == b->state && a->disruptive == b->disruptive &&
+               a->irreversible == b->irreversible;
+}
+
 /* A plan to be shown has all devices, one to be carried out those that change: the same steps. */
 static void assert_shown(const Wish *wish, const DaxRegion *now, const Plan *plan) {
         PlanOptions options = wish->options;
@@ -331,13 +340,12 @@ static void assert_shown(const Wish *wish, const DaxRegion *now, const Plan *pla
                        shown->wanted->devices[i]->name);
         EXPECT(shown->n_steps == plan->n_steps, "other steps");
         for (size_t i = 0; i < plan->n_steps; i++) {
-                PlanStep one = plan->steps[i], other = shown->steps[i];
+                const PlanStep *one = &plan->steps[i], *other = &shown->steps[i];
 
-                EXPECT(strcmp(plan->devices[one.device].name, shown->devices[other.device].name) ==
-                               0,
+                EXPECT(strcmp(plan->devices[one->device].name,
+                              shown->devices[other->device].name) == 0,
                        "another device");
-                one.device = other.device = 0;
-                EXPECT(memcmp(&one, &other, sizeof(one)) == 0, "another step");
+                EXPECT(is_same_step(one, other), "another step");
         }
 }
 
