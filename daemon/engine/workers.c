@@ -16,6 +16,8 @@
 #define CONNECTIONS_MAX 33
 #define CONNECTIONS_KEPT 4
 #define MEMORY_CONNECTION 0
+/* How often what does no harm twice is asked again of another worker, when one has died over it. */
+#define TRIES_MAX 8
 
 typedef struct Connection {
         Workers *workers;
@@ -31,6 +33,7 @@ struct WorkerCall {
         WorkerCall *next;
         Connection *connection;
         bool interrupted; /* perhaps before it was sent */
+        unsigned tries;   /* workers that have died over it */
         WorkerTask task;
 };
 
@@ -57,6 +60,19 @@ static void workers_wake(Workers *workers) {
         (void)sd_event_source_set_enabled(workers->dispatch, SD_EVENT_ONESHOT);
 }
 
+/* Whether it is for another worker to answer: this one is dead, and the question does not mind. */
+static bool call_is_tried_again(WorkerCall *call, int error) {
+        switch (call->task.request.op) {
+        case WORKER_INVENTORY:
+        case WORKER_REGION:
+        case WORKER_HOLDERS:
+        case WORKER_RESTORE_AUTO_ONLINE:
+                return (error == -ECONNRESET || error == -EPIPE) && ++call->tries < TRIES_MAX;
+        default: /* as it stands in a message: any number */
+                return false;
+        }
+}
+
 static void connection_finish(Connection *connection, int error) {
         WorkerCall *call = TAKE_PTR(connection->call);
         WorkerAnswer answer = connection->answer;
@@ -64,7 +80,11 @@ static void connection_finish(Connection *connection, int error) {
         connection->answer = (WorkerAnswer){};
         if (error < 0)
                 connection_close(connection);
-        if (call) {
+        if (call && call_is_tried_again(call, error)) {
+                call->connection = NULL;
+                call->next = connection->workers->waiting;
+                connection->workers->waiting = call;
+        } else if (call) {
                 call->task.done(error, &answer, call->task.userdata);
                 free(call);
         }

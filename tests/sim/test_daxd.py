@@ -216,6 +216,22 @@ def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
 
 
 @fresh
+def workers_that_die_one_after_the_other_are_no_reason_to_give_up():
+    write(f"{MEMORY}/auto_online_blocks", "online")
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    with sim.stopped(path="*/kmem/bind") as stop, \
+            sim.stopped(path="*/auto_online_blocks", value="online") as again:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+                       {"mode": "system-ram"})
+        os.kill(stop.wait().pid, signal.SIGKILL)
+        os.kill(again.wait().pid, signal.SIGKILL)
+        refused("RolledBack", pending.result)
+    equal(read(f"{MEMORY}/auto_online_blocks"), "online", "auto_online_blocks")
+    equal(shown(), {}, "devices")
+    agree()
+
+
+@fresh
 def a_worker_that_hangs_holds_up_no_other_region():
     other = object_path("region", 1)
     with sim.stopped(path="*/dax0.0/size", signal="none") as stop:
