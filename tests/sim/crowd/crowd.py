@@ -11,16 +11,13 @@ open or much more in memory than after the first pause.
     tests/sim/crowd/crowd.py --valgrind --seconds 20 --clients 16
 """
 
-import argparse
 import json
-import os
 import random
 import subprocess
 import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent.parent
+from enter import enter, parser
+
 REGION_SIZE = 1 << 30
 STARTS = [(number + 1) * (4 << 30) for number in range(16)]
 # For what the kernel refuses although nobody else is at work there is no excuse.
@@ -36,21 +33,16 @@ GROWTH_KIB = 1024
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=TOP / "build/gcc", metavar="DIR",
-                        help="what to run (build/gcc)")
-    parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.12")
-    parser.add_argument("--bus", choices=("dbus-daemon", "dbus-broker"), default="dbus-daemon")
-    parser.add_argument("--clients", type=int, default=64)
-    parser.add_argument("--regions", type=int, default=8)
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--pause", type=int, default=3, help="seconds between pauses")
-    parser.add_argument("--timeout", type=int, default=60, help="seconds until a reply is lost")
-    parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
-    parser.add_argument("--valgrind", action="store_true", help="daxd and its workers under it")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    words = parser(__doc__)
+    words.add_argument("--bus", choices=("dbus-daemon", "dbus-broker"), default="dbus-daemon")
+    words.add_argument("--clients", type=int, default=64)
+    words.add_argument("--regions", type=int, default=8)
+    words.add_argument("--seconds", type=int, default=60)
+    words.add_argument("--pause", type=int, default=3, help="seconds between pauses")
+    words.add_argument("--timeout", type=int, default=60, help="seconds until a reply is lost")
+    words.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    words.add_argument("--valgrind", action="store_true", help="daxd and its workers under it")
+    return words.parse_args()
 
 
 def has_sanitizers(build):
@@ -60,18 +52,8 @@ def has_sanitizers(build):
                    for option in json.load(file))
 
 
-def outside(args):
-    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
-             "--kernel", args.kernel, "--bus", args.bus]
-    for start in STARTS[:args.regions]:
-        words += ["--regions", f"{REGION_SIZE}@{start:#x}"]
-    words += [sys.executable, *sys.argv, "--seed", args.seed, "--inside"]
-    os.execv(words[0], [str(word) for word in words])
-
-
 def inside(args):
     """What only is there inside is imported there."""
-    sys.path.insert(0, str(HERE))
     from judge import Judge
     wrapper = VALGRIND if args.valgrind else ()
     judge = Judge(args.bus, wrapper)
@@ -99,7 +81,8 @@ def inside(args):
 def main():
     args = arguments()
     if not args.inside:
-        outside(args)
+        enter(args, [f"{REGION_SIZE}@{start:#x}" for start in STARTS[:args.regions]],
+              "--bus", args.bus, more=("--seed", args.seed))
     sys.exit(inside(args))
 
 

@@ -6,35 +6,13 @@ with its Destroy there, by turns beside such an OfflineMemory and without.
     tests/sim/crowd/delay.py [--build DIR] [--kernel 6.1]
 """
 
-import argparse
-import os
 import statistics
 import subprocess
-import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent.parent
+from enter import enter, parser
+
 REGIONS = ("512M@0x100000000", "512M@0x140000000")
 ROUNDS, COUNT, SECONDS = 5, 20, 60
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=TOP / "build/gcc", metavar="DIR",
-                        help="what to run (build/gcc)")
-    parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.12")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
-def outside(args):
-    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
-             "--kernel", args.kernel]
-    for region in REGIONS:
-        words += ["--regions", region]
-    os.execv(words[0], [str(word) for word in (*words, sys.executable, *sys.argv, "--inside")])
 
 
 def inside(args):
@@ -79,9 +57,9 @@ def inside(args):
 
 
 def main():
-    args = arguments()
+    args = parser(__doc__).parse_args()
     if not args.inside:
-        outside(args)
+        enter(args, REGIONS)
     inside(args)
 
 

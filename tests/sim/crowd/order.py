@@ -6,33 +6,13 @@ first who he is: once for all of it. daxd is made to find many calls at once.
     tests/sim/crowd/order.py [--build DIR] [--kernel 6.1]
 """
 
-import argparse
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-TOP = HERE.parent.parent.parent
+from enter import enter, parser
+
 # Of bench-client's calls 100 are on their way at once.
 REGION, COUNT, AT_ONCE = "1G@0x100000000", 200, 100
-
-
-def arguments():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", type=Path, default=TOP / "build/gcc", metavar="DIR",
-                        help="what to run (build/gcc)")
-    parser.add_argument("--kernel", choices=("6.1", "6.12"), default="6.12")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    return parser.parse_args()
-
-
-def outside(args):
-    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
-             "--kernel", args.kernel, "--regions", REGION, sys.executable, *sys.argv, "--inside"]
-    os.execv(words[0], [str(word) for word in words])
 
 
 def inside(args):
@@ -68,9 +48,9 @@ def inside(args):
 
 
 def main():
-    args = arguments()
+    args = parser(__doc__).parse_args()
     if not args.inside:
-        outside(args)
+        enter(args, [REGION])
     inside(args)
 
 
