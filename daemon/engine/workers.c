@@ -61,13 +61,13 @@ static void workers_wake(Workers *workers) {
 }
 
 /* Whether it is for another worker to answer: this one is dead, and the question does not mind. */
-static bool call_is_tried_again(WorkerCall *call, int error) {
+static bool call_is_tried_again(const WorkerCall *call, int error) {
         switch (call->task.request.op) {
         case WORKER_INVENTORY:
         case WORKER_REGION:
         case WORKER_HOLDERS:
         case WORKER_RESTORE_AUTO_ONLINE:
-                return (error == -ECONNRESET || error == -EPIPE) && ++call->tries < TRIES_MAX;
+                return (error == -ECONNRESET || error == -EPIPE) && call->tries + 1 < TRIES_MAX;
         default: /* as it stands in a message: any number */
                 return false;
         }
@@ -81,6 +81,7 @@ static void connection_finish(Connection *connection, int error) {
         if (error < 0)
                 connection_close(connection);
         if (call && call_is_tried_again(call, error)) {
+                call->tries++;
                 call->connection = NULL;
                 call->next = connection->workers->waiting;
                 connection->workers->waiting = call;
