@@ -108,7 +108,7 @@ static void progress_draw(Job *job) {
                 return;
 
         snprintf(line, sizeof(line), "%3.0f%% step %llu of %llu: %.200s", share * 100,
-                 (unsigned long long)step, (unsigned long long)steps, name ? name : "");
+                 (unsigned long long)step, (unsigned long long)steps, name);
         if (ioctl(STDERR_FILENO, TIOCGWINSZ, &window) < 0 || window.ws_col == 0)
                 window.ws_col = 80;
         text_fit(line, window.ws_col - 1U);
