@@ -105,8 +105,10 @@ class Watch:
             name = CALLS.get(call, str(call))
             if name == "munmap" and not is_of_node(pid, arguments):
                 return
-            noted = Call(len(self.calls) + 1, pid, who_is(pid), name,
-                         place_of(pid, name, arguments))
+            who = who_is(pid)
+            if who is None:  # killed by somebody else meanwhile: it makes no calls any more
+                return
+            noted = Call(len(self.calls) + 1, pid, who, name, place_of(pid, name, arguments))
             self.calls.append(noted)
             acts = noted.number == self.target
         if acts:
@@ -115,8 +117,12 @@ class Watch:
 
 
 def who_is(pid):
-    with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
-        return f.read().strip()
+    """The name of a process, or None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+            return f.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def place_of(pid, name, arguments):
