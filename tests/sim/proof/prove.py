@@ -4,6 +4,7 @@ were and how many violations.
 
     tests/sim/proof/prove                     a few minutes: all operations, some of the points
     tests/sim/proof/prove --all               all points
+    tests/sim/proof/prove --all --once        all at which one thing happens, not a second one after it
     tests/sim/proof/prove --way failing --operation grow
     tests/sim/proof/prove --only failing:grow:3:fail:EIO+2:skip
 
@@ -35,6 +36,7 @@ def arguments():
     parser.add_argument("--all", action="store_true", help="all points of all operations")
     parser.add_argument("--quick", action="store_false", dest="all",
                         help="some points of each operation (the default)")
+    parser.add_argument("--once", action="store_true", help="no second failure or kill after the first")
     parser.add_argument("--way", action="append", choices=WAYS, help="only these ways")
     parser.add_argument("--operation", action="append", metavar="NAME", help="only these")
     parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
@@ -116,6 +118,7 @@ class Prover:
         row.tried += 1
         result, more = self.guarded(row, operation, point, lambda: module.try_point(
             self.ground, operation, reference, point))
+        more = [] if self.args.once else more
         row.results[result] = row.results.get(result, 0) + 1
         row.known += len(more)
         if self.args.all:
