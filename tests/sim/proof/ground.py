@@ -6,6 +6,7 @@ point."""
 import glob
 import itertools
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -21,6 +22,7 @@ DEVICES = "/sys/bus/dax/devices"
 DRIVERS = "/sys/bus/dax/drivers"
 NAMES = "/run/daxd/names"
 TRANSACTIONS = "/run/daxd/transactions"
+OWNERS = "/run/daxd/owners"
 KEPT = "/var/lib/daxd/layouts"
 # Memory is marked, and searched for marks, at some places only: close to each other where devices
 # come to lie first, and so that every device has one in each of its ranges.
@@ -89,39 +91,52 @@ class Ground:
         self.watch = None  # who sees system calls, if anybody does
         self.secret = self.others = ""
         self.log_begin = 0
+        self.left = {}  # in each region, by its former owner
 
     # --- a new beginning -------------------------------------------------------------------------
 
     def begin(self, region):
-        """As after a boot; then somebody else takes a bit of each region, and all that is free
-        holds what an owner has left who has gone."""
-        self.reboot()
+        """As after a boot, and a start of daxd on what there was then: somebody else has taken a bit
+        of each region, and all that is free holds what an owner has left who has gone."""
         serial = next(self.serials)
         self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
-        self.log_begin = len(said("daxd"))
+        self.reboot()
         put("/sys/devices/system/memory/auto_online_blocks", "offline")
         put(f"{DEVICES}/dax0.0/size", 4 * MIB)
         raw_bind("dax0.0", "device_dax")
         raw_create("dax1.0", BLOCK, "kmem", online=True)
         put("/sys/devices/system/memory/auto_online_blocks", "online")
-        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
         self.mark(REGIONS[0].start, 4 * MIB, self.others)
-        self.leave_secret(region)
+        if region not in self.left:
+            self.start_all()
+            self.left[region] = self.leave_secret(region)
+            self.stop_all()
+        pieces, owners = self.left[region]
+        for piece in pieces:
+            self.mark(*piece, self.secret)
+        with open(OWNERS, "w", encoding="utf-8") as file:
+            file.write(owners)
+            daxd = pwd.getpwnam("daxd")
+            os.fchown(file.fileno(), daxd.pw_uid, daxd.pw_gid)
+            os.fchmod(file.fileno(), 0o600)
+        self.log_begin = len(said("daxd"))
+        self.start_all()
 
     def reboot(self):
         self.sim.clear()
-        if self.system.daxd:
-            self.system.kill_daxd()
-        self.system.stop()
+        self.stop_all()
         for folder in (KEPT, "/var/lib/daxd"):
             for name in os.listdir(folder):
                 if os.path.isfile(f"{folder}/{name}"):
                     os.unlink(f"{folder}/{name}")
-        self.wait_workers_gone()
         subprocess.run(["bash", "-c", "rm -rf /run/daxd/*"], check=True)
         self.sim.reboot()
         subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
-        self.start_all()
+
+    def stop_all(self):
+        self.kill_daxd()
+        self.system.stop()
+        self.wait_workers_gone()
 
     def start_all(self):
         self.system.start_bus()
@@ -133,11 +148,12 @@ class Ground:
         self.system.start_daxd(wait=wait, wrapper=self.watch.wrapper if self.watch else ())
 
     def leave_secret(self, region):
+        """An owner comes and goes. Returns where, and what daxd remembers of it."""
         path = call(object_path("region", region), REGION, "CreateDevice", "ta{sv}", 0,
                     {"all": True, "label": FORMER})
-        for piece in self.pieces(path):
-            self.mark(*piece, self.secret)
+        pieces = self.pieces(path)
         call(path, DEVICE, "Destroy", "a{sv}", {})
+        return pieces, get_text(OWNERS) + "\n"
 
     def pieces(self, path):
         """The physical ranges of a device that the bus shows."""
