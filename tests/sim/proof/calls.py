@@ -12,9 +12,11 @@ import trial as trials
 from killing import settle
 from trial import Trial
 from watch import Watch
+from world import world
 
 WHOM = ("caller", "all")
 TIMEOUT = 20
+seen = set()  # the worlds whose recoveries have been killed
 
 
 def begin(ground):
@@ -49,7 +51,7 @@ def kill_at(ground, number, whom):
 
 def try_point(ground, operation, reference, point):
     trial = Trial(ground, operation, reference)
-    pending, killed, restarted = None, False, False
+    pending, killed, restarted, left = None, False, False, None
     for text in point.split("+"):
         number, whom = text.split(":")
         kill_at(ground, int(number), whom)
@@ -66,6 +68,9 @@ def try_point(ground, operation, reference, point):
         killed = whom == "all" or died(ground)
         if killed:
             ground.kill_daxd()
+        if whom == "all" and "+" not in point:
+            ground.wait_workers_gone()
+            left = world(trial, wipes(ground.watch.calls))
     ground.watch.arm()
     error = settle(ground, pending, killed)
     if restarted and not ground.restarted:  # what has an answer is the death of the first daxd
@@ -73,7 +78,12 @@ def try_point(ground, operation, reference, point):
     calls = ground.watch.disarm()
     result = trial.judge(error, ground.restarted)
     trial.again(result)
-    return result, follow_ups(point, calls)
+    return result, follow_ups(point, calls, left)
+
+
+def wipes(calls):
+    """Memory is let go when it has been wiped."""
+    return sum(call.name == "munmap" for call in calls)
 
 
 def died(ground):
@@ -85,8 +95,9 @@ def died(ground):
     return True
 
 
-def follow_ups(point, calls):
-    """Once more in the recovery."""
-    if "+" in point or point.endswith("caller"):
+def follow_ups(point, calls, left):
+    """Once more in the recovery from a world that is new."""
+    if left is None or left in seen:
         return []
+    seen.add(left)
     return [f"{point}+{call.number}:all" for call in calls]
