@@ -197,8 +197,22 @@ class System:
                               env=environment, umask=0o077)
             if wait:
                 notify.wait_ready(self.daxd, timeout, "daxd")
+                if self.bus:
+                    self.wait_name(timeout)
         finally:
             notify.close()
+
+    @staticmethod
+    def wait_name(timeout):
+        """Where there is systemd, the bus lets those who call wait for the name: it can come a moment
+        later than daxd is ready."""
+        deadline = time.monotonic() + timeout
+        while "true" not in subprocess.run(
+                ["busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus",
+                 "org.freedesktop.DBus", "NameHasOwner", "s", "org.daxd1"],
+                check=False, capture_output=True, text=True).stdout:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"daxd is not on the bus after {timeout} s\n{said('daxd')}")
 
     @staticmethod
     def wait_layouts():
