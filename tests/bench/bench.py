@@ -18,6 +18,7 @@ SIZE = 2 * MIB
 REGION_ID = region_at(REGIONS[0])
 FOLDER = os.path.dirname(os.path.realpath(device(f"dax{REGION_ID}.0")))
 LAYOUT_FILE = "/run/bench.json"
+NAMES = "/run/daxd/names"
 
 
 def silence_daxctl():
@@ -73,7 +74,8 @@ WAYS = {"floor": floor,
         "CreateDevice calls, many at once": lambda: by_calls("", "flood"),
         "calls that do nothing": by_nothing,
         "daxctl create-device": by_daxctl}
-AGAINST = {"one ApplyLayout": "floor with change", "CreateDevice calls": "floor",
+AGAINST = {"floor, read back and named": "floor with change",
+           "one ApplyLayout": "floor with change", "CreateDevice calls": "floor",
            "CreateDevice calls, labelled": "floor with change", "daxctl create-device": "floor",
            "CreateDevice calls, many at once": "floor", "calls that do nothing": "floor"}
 
@@ -82,6 +84,8 @@ def begin_clean():
     """An empty region, udev done, and daxd knows it."""
     spent = microseconds("bench-floor", FOLDER, "destroy")
     settle()
+    for name in os.listdir(NAMES):
+        os.unlink(f"{NAMES}/{name}")
     run("systemctl", "unmask", "--runtime", "daxd.service")
     run("systemctl", "start", "daxd.service")
     ask(ROOT, "Refresh")
