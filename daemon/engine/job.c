@@ -79,6 +79,7 @@ Job *job_free(Job *job) {
         free(job->devices);
         free(job->held);
         failure_deinit(&job->failure);
+        failure_deinit(&job->stuck);
         free(job);
         return NULL;
 }
@@ -141,17 +142,17 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
                  job->record ? job->record->operation : job->request.operation, region, text);
 }
 
-/* Neither there nor back. The record stays, as one that nobody shall try again. */
-static void job_give_up(Job *job, const Failure *why) {
+/*
+ * Neither there nor back. The record stays, as one that nobody shall try again. @region is what there
+ * is, NULL where that cannot be read.
+ */
+static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
-        _cleanup_free_ char *state = NULL;
-        const DaxRegion *region = job_now(job);
-
-        state = region ? report_region(region) : strdup("the region is gone");
+        _cleanup_free_ char *state = region ? report_region(region) : NULL;
 
         (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%scannot go back: %s; now: %s",
                           failure_message(&job->failure), job->failure.message ? "; " : "",
-                          failure_message(why), state ?: "unknown");
+                          failure_message(why), state ?: "it cannot be read");
         job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
         job->record->attempts = ATTEMPTS_MAX;
         if (record_write(job->record, engine_transactions_dir(job->engine)) < 0)
@@ -160,6 +161,14 @@ static void job_give_up(Job *job, const Failure *why) {
                                   strdup(failure_message(&failure)), job->record->id);
         (void)job_publish(job, NULL);
         job_finish(job, JOB_FAILED, &failure);
+}
+
+/* The last try has left its traces, too: they are read before they are told. */
+static void job_surrender(Job *job, Failure *why) {
+        (void)failure_move(&job->stuck, why);
+        job->stage = JOB_GIVING_UP;
+        job->fresh = dax_region_free(job->fresh);
+        job_read(job, true);
 }
 
 static void job_fail(Job *job, int r, Failure *failure) {
@@ -171,13 +180,16 @@ static void job_fail(Job *job, int r, Failure *failure) {
                 return;
         }
 
-        if (job->record->forward) {
+        if (job->stage == JOB_GIVING_UP) {
+                job->now = dax_region_free(job->now); /* it is from before the last try */
+                job_give_up(job, &job->stuck, NULL);
+        } else if (job->record->forward) {
                 (void)failure_move(&job->failure, failure);
                 job_go_back(job);
         } else if (++job->record->attempts < ATTEMPTS_MAX) {
                 job_go_back(job);
         } else {
-                job_give_up(job, failure);
+                job_surrender(job, failure);
         }
 }
 
@@ -316,7 +328,7 @@ static void job_went_back(Job *job) {
                                   job->unrestored ? "auto_online_blocks cannot be set back to " :
                                                     "",
                                   job->unrestored ? job->record->auto_online : "");
-                job_give_up(job, &failure);
+                job_give_up(job, &failure, job_now(job));
                 return;
         }
 
@@ -364,6 +376,10 @@ static void job_have_read(Job *job) {
 
         if (job->stage == JOB_VERIFYING) {
                 job_verify(job);
+                return;
+        }
+        if (job->stage == JOB_GIVING_UP) {
+                job_give_up(job, &job->stuck, job_now(job));
                 return;
         }
         if (!job->record) {
@@ -935,7 +951,7 @@ void job_start(Job *job) {
         if (job->record->attempts >= ATTEMPTS_MAX) {
                 (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "tried %" PRIu64 " times",
                                   job->record->attempts);
-                job_give_up(job, &failure);
+                job_give_up(job, &failure, job_now(job));
                 return;
         }
         job->record->attempts++;

@@ -73,6 +73,7 @@ typedef enum JobStage {
         JOB_ASKING, /* who holds the devices that it will take */
         JOB_RUNNING,
         JOB_VERIFYING,
+        JOB_GIVING_UP, /* neither there nor back: reading what is to be told */
         JOB_FINISHED,
 } JobStage;
 
@@ -114,6 +115,7 @@ struct Job {
         uint64_t last_serial; /* of the last that were answered */
         WorkerCall *call;
         Failure failure; /* why it goes back */
+        Failure stuck;   /* why it does not get back */
         bool unrestored; /* auto_online_blocks could not be put back */
         char *strangers; /* what could not be settled because it is not its own any more */
 };
