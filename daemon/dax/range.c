@@ -3,6 +3,7 @@
 /* Arithmetic on lists of ranges. A list never holds an empty range. */
 
 #include "daemon/dax/range.h"
+#include "daemon/util/text.h"
 
 #include <string.h>
 
@@ -47,6 +48,10 @@ uint64_t dax_ranges_size(const DaxRanges *ranges) {
 bool dax_ranges_equal(const DaxRanges *a, const DaxRanges *b) {
         return a->count == b->count &&
                (a->count == 0 || memcmp(a->list, b->list, a->count * sizeof(DaxRange)) == 0);
+}
+
+uint64_t dax_ranges_hash(const DaxRanges *ranges) {
+        return text_hash(TEXT_HASH_INIT, ranges->list, ranges->count * sizeof(DaxRange));
 }
 
 bool dax_ranges_overlap(const DaxRanges *ranges, DaxRange range) {

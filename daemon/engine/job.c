@@ -839,6 +839,7 @@ static void job_prepare_step(const Job *job, size_t number, WorkerStep *ret_step
         memcpy(ret_step->device, device->name, sizeof(device->name));
         if (step->op == PLAN_PUBLISH) {
                 ret_step->mode = device->after->mode;
+                ret_step->value = dax_ranges_hash(&device->after->ranges);
                 memcpy(ret_step->label, device->after->label, sizeof(ret_step->label));
                 ret_step->access = device->after->access;
         }

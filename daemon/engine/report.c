@@ -99,6 +99,11 @@ int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, 
                                    "cannot %s: a process has opened it meanwhile; end it, or use "
                                    "force",
                                    what);
+        case WORKER_RESHAPED:
+                return failure_set(failure, CONDITION_BUSY,
+                                   "cannot %s: another program has changed its size or place "
+                                   "meanwhile",
+                                   what);
         case WORKER_ONLINE:
                 return failure_set(failure, CONDITION_MEMORY_ONLINE,
                                    "cannot %s: %s is online, and letting go now would leak its "

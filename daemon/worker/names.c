@@ -210,6 +210,16 @@ static int read_link(Names *names, const char *device, NamesKey *ret_key) {
         return 1;
 }
 
+bool names_are_for(Names *names, const DaxDevice *device, uint64_t start) {
+        NamesKey given, key;
+
+        if (read_link(names, device->name, &given) <= 0)
+                return false;
+        given.text[strcspn(given.text, PENDING)] = '\0';
+        names_key(device, start, &key);
+        return strcmp(given.text, key.text) == 0;
+}
+
 int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry) {
         _cleanup_free_ char *text = NULL, *place = NULL;
         NamesKey given, key;

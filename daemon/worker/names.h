@@ -47,6 +47,8 @@ void names_key(const DaxDevice *device, uint64_t start, NamesKey *ret_key);
  * an earlier life or another shape of it, and must be taken back; or another errno.
  */
 int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry);
+/* Whether what has been given, or was about to be, is for the device as it is in the picture. */
+bool names_are_for(Names *names, const DaxDevice *device, uint64_t start);
 /* Keeps others from taking back what is being given. 0 or an errno. */
 int names_lock(Names *names);
 void names_unlock(Names *names);

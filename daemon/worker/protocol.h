@@ -71,7 +71,7 @@ typedef struct WorkerStep {
         /* Which device: its number in the record. A CREATE writes its device's line there. */
         uint32_t entry;
         uint64_t identity; /* as in WorkerRequest */
-        uint64_t value;
+        uint64_t value;    /* of a PLAN_PUBLISH the hash of the ranges that the name is for */
         DaxRange range;
         uint64_t first_block;
         uint64_t n_blocks;
@@ -98,6 +98,7 @@ typedef enum WorkerProblem {
         WORKER_GONE,      /* the region or device is not there, or another has its name */
         WORKER_BOUND,     /* a driver holds the device: the kernel would do harm or refuse */
         WORKER_HELD,      /* there are holders */
+        WORKER_RESHAPED,  /* the device does not lie where it did */
         WORKER_ONLINE,    /* a memory block is online: unbinding would leak it */
         WORKER_TAINTED,   /* leaked memory in its ranges */
         WORKER_UNDECIDED, /* someone else created a device too: which is ours cannot be told */

@@ -102,6 +102,10 @@ int publish_name(Step *step) {
         if (step->after->size == 0)
                 return result_set(step->done, WORKER_BAD_REQUEST, ENODATA, "0", "devices/%s/size",
                                   step->device.name);
+        /* what somebody else has added may hold an old owner's memory */
+        if (dax_ranges_hash(&step->after->ranges) != step->what->value)
+                return result_set(step->done, WORKER_RESHAPED, 0, NULL, "devices/%s/size",
+                                  step->device.name);
 
         r = names_lock(names);
         if (r < 0)
@@ -120,7 +124,7 @@ int publish_name(Step *step) {
         return 0;
 }
 
-int publish_take_back(Worker *worker, const KernelDevice *device, bool is_empty) {
+int publish_take_back(Worker *worker, const KernelDevice *device, bool is_for_now) {
         int r;
 
         r = names_remove_file(&worker->names, device->name);
@@ -132,7 +136,7 @@ int publish_take_back(Worker *worker, const KernelDevice *device, bool is_empty)
         r = node_announce(device, 0);
         if (r >= 0)
                 roster_event(&worker->roster);
-        else if (!is_empty)
+        else if (is_for_now)
                 return r;
         return names_unlink(&worker->names, device->name);
 }
@@ -143,7 +147,7 @@ int publish_retract(Step *step) {
 
         r = names_lock(names);
         if (r >= 0)
-                r = publish_take_back(step->worker, &step->device, false);
+                r = publish_take_back(step->worker, &step->device, true);
         names_unlock(names);
         step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;

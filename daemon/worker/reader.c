@@ -225,6 +225,14 @@ int reader_shape(const Worker *worker, const Mappings *mappings, DaxDevice *devi
         return 0;
 }
 
+static int read_shape(const Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
+        _cleanup_mappings_ Mappings mappings = {};
+        int r;
+
+        r = mappings_read(kernel, &mappings);
+        return r < 0 ? r : reader_shape(worker, &mappings, device);
+}
+
 int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
         int r;
 
@@ -246,12 +254,15 @@ int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) 
         r = names_read(&worker->names, device, start, &entry);
         /*
          * meant for a device that someone else has replaced or reshaped, or half given by one who
-         * died; or another worker is about to give it
+         * died; or another worker has just given it, perhaps to what the device has become by now
          */
         if (r == -ESTALE && names_lock(&worker->names) >= 0) {
-                r = names_read(&worker->names, device, start, &entry);
+                r = read_shape(worker, kernel, device);
+                if (r >= 0)
+                        r = names_read(&worker->names, device, start, &entry);
                 if (r == -ESTALE)
-                        (void)publish_take_back(worker, kernel, device->size == 0);
+                        (void)publish_take_back(worker, kernel,
+                                                names_are_for(&worker->names, device, start));
                 names_unlock(&worker->names);
         }
         if (r == -ENOMEM)
@@ -266,20 +277,17 @@ int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) 
 
 int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device) {
         _cleanup_device_ DaxDevice *device = NULL;
-        _cleanup_mappings_ Mappings mappings = {};
         int r;
 
         r = reader_device_new(worker, kernel, &device);
         if (r >= 0)
-                r = mappings_read(kernel, &mappings);
-        if (r >= 0)
-                r = reader_shape(worker, &mappings, device);
+                r = read_shape(worker, kernel, device);
+        if (r >= 0) /* it may read the shape again, so what belongs to that comes after it */
+                r = reader_names(worker, kernel, device);
         if (r >= 0)
                 r = kernel_device_mode(kernel, &device->mode);
         if (r >= 0)
                 r = reader_rest(worker, kernel, device);
-        if (r >= 0)
-                r = reader_names(worker, kernel, device);
         if (r < 0)
                 return r;
 

@@ -127,10 +127,10 @@ int step_look(Step *step) {
         if (r != 0)
                 return r;
 
-        if (!(step->known & STEP_KNOWS_REST))
-                r = reader_rest(step->worker, &step->device, step->after);
-        if (r >= 0 && !(step->known & STEP_KNOWS_NAMES))
+        if (!(step->known & STEP_KNOWS_NAMES))
                 r = reader_names(step->worker, &step->device, step->after);
+        if (r >= 0 && !(step->known & STEP_KNOWS_REST))
+                r = reader_rest(step->worker, &step->device, step->after);
         if (r < 0)
                 return step_kernel(step, r, NULL, NULL);
         step->known |= STEP_KNOWS_REST | STEP_KNOWS_NAMES;

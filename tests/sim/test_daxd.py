@@ -195,6 +195,71 @@ def a_name_that_udev_cannot_be_told_of_is_not_left_behind():
     agree()
 
 
+def children(pid):
+    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
+
+
+def has_open(pid, part):
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            if part in os.readlink(f"/proc/{pid}/fd/{fd}"):
+                return True
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return False
+
+
+def stop_in_the_middle_of_an_inventory(looks):
+    """Refresh, whose worker was seen so many times with a device, and is stopped. Returns both."""
+    while True:
+        refresh, reader, seen = Call(ROOT, MANAGER, "Refresh", "a{sv}", {}), None, 0
+        while refresh.pending():
+            # who has a child asks libdaxctl, before it reads
+            reader = reader or next((pid for pid in children(system.workers.pid) if children(pid)),
+                                    None)
+            seen += reader is not None and has_open(reader, "/dax0.")
+            if seen == looks:
+                os.kill(reader, signal.SIGSTOP)
+                return refresh, reader
+        refresh.result()  # it was faster
+
+
+@fresh
+def reading_takes_no_name_back_that_is_being_given():
+    """Who reads has begun with a device as it was, and goes on when it has another shape and a name."""
+    names = [f"b{i:02}" for i in range(24)]
+
+    def apply(size):
+        call(ROOT, MANAGER, "ApplyLayout", "sa{sv}", json.dumps(
+            {"version": 1, "region": {"start": f"{FIRST.start:#x}"},
+             "devices": [{"name": name, "size": size, "wipe": False} for name in names]}), {})
+
+    apply("4M")
+    for number, size in enumerate(("2M", "4M") * 5):
+        refresh, reader = stop_in_the_middle_of_an_inventory(1 + number // 2)
+        apply(size)
+        os.kill(reader, signal.SIGCONT)
+        refresh.result()
+        equal(sorted(p["Label"] for p in shown().values()), names, "labels")
+    agree()
+
+
+@fresh
+def what_another_has_added_gets_no_name():
+    """It may hold what an old owner has left, and nobody has wiped it."""
+    name = create_device(4 * MIB, label="one")
+    ask(name, "SetMode", "s", "none")
+    with sim.stopped(path="*/device_dax/bind") as stop:
+        pending = Call(object_path("device", name), DEVICE_FACE, "SetMode", "sa{sv}", "devdax", {})
+        at = stop.wait()
+        resize(name, 8 * MIB)
+        time.sleep(1.1)  # what a worker knows of a device it believes for a second
+        stop.release(at)
+        refused("RollbackFailed", pending.result)
+    equal((shown()[name]["Size"], shown()[name]["Label"]), (8 * MIB, ""), "size and label")
+    equal(os.listdir("/run/daxd/names"), [], "names")
+
+
 @fresh
 def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
     before = sim.count()
