@@ -105,6 +105,12 @@ bool kernel_names_have(const KernelNames *names, const char *name) {
         return find_name(names, name);
 }
 
+bool kernel_names_have_same(const KernelNames *names, const DaxName *device) {
+        const DaxName *found = find_name(names, device->name);
+
+        return found && found->identity == device->identity;
+}
+
 void kernel_names_remove(KernelNames *names, const char *name) {
         DaxName *found = find_name(names, name);
 

@@ -93,4 +93,6 @@ int kernel_names_insert(KernelNames *names, const char *name, uint64_t identity)
 void kernel_names_remove(KernelNames *names, const char *name);
 void kernel_names_sort(KernelNames *names); /* and takes out doubles */
 bool kernel_names_have(const KernelNames *names, const char *name);
+/* And not another one of its name. */
+bool kernel_names_have_same(const KernelNames *names, const DaxName *device);
 void kernel_names_deinit(KernelNames *names);

@@ -281,7 +281,7 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
                 return create_kernel(step, r, NULL);
 
         for (size_t i = 0; i < now.count; i++)
-                if (!kernel_names_have(before, now.list[i].name) &&
+                if (!kernel_names_have_same(before, &now.list[i]) &&
                     is_untouched(step, now.list[i].name)) {
                         memcpy(name, now.list[i].name, DAX_NAME_MAX + 1);
                         n++;

@@ -287,8 +287,8 @@ static int step_open_device(Step *step, const WorkerStep *before) {
         if (name[0] == '\0') {
                 const StepMade *made = find_made(step, what->entry);
 
-                if (!made)
-                        return result_set(step->done, WORKER_BAD_REQUEST, EINVAL, NULL, "devices");
+                if (!made) /* it was, and lost its name to another */
+                        return result_set(step->done, WORKER_GONE, EREMCHG, NULL, "devices");
                 name = made->name;
                 identity = made->identity;
         }
