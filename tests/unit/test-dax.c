@@ -189,6 +189,19 @@ static void test_ranges_is_head(void **state) {
         }
 }
 
+static void test_ranges_hash(void **state) {
+        for (int i = 0; i < CASES; i++) {
+                _cleanup_ranges_ DaxRanges a = {}, b = {}, copy = {};
+
+                roll_ranges(&a, 3);
+                roll_ranges(&b, 3);
+                assert_int_equal(dax_ranges_copy(&a, &copy), 0);
+                assert_true(dax_ranges_hash(&a) == dax_ranges_hash(&copy));
+                assert_int_equal(dax_ranges_hash(&a) == dax_ranges_hash(&b),
+                                 dax_ranges_equal(&a, &b));
+        }
+}
+
 static void test_ranges_sort(void **state) {
         _cleanup_ranges_ DaxRanges ranges = {};
 
@@ -763,6 +776,7 @@ int main(void) {
                 cmocka_unit_test(test_ranges_cover),
                 cmocka_unit_test(test_ranges_cut),
                 cmocka_unit_test(test_ranges_is_head),
+                cmocka_unit_test(test_ranges_hash),
                 cmocka_unit_test(test_ranges_sort),
                 cmocka_unit_test(test_ranges_sort_many),
                 cmocka_unit_test(test_first_fit_is_the_kernels),
