@@ -68,6 +68,7 @@ def by_daxctl():
 
 WAYS = {"floor": floor,
         "floor with change": lambda: floor("change"),
+        "floor, read back and named": lambda: floor("name"),
         "one ApplyLayout": by_layout,
         "CreateDevice calls": lambda: by_calls(""),
         "CreateDevice calls, labelled": lambda: by_calls("b"),
