@@ -149,10 +149,11 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
 static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         _cleanup_free_ char *state = region ? report_region(region) : NULL;
+        const char *unread = job_now(job) ? "it cannot be read" : "the region is gone";
 
         (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%scannot go back: %s; now: %s",
                           failure_message(&job->failure), job->failure.message ? "; " : "",
-                          failure_message(why), state ?: "it cannot be read");
+                          failure_message(why), state ?: unread);
         job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
         job->record->attempts = ATTEMPTS_MAX;
         if (record_write(job->record, engine_transactions_dir(job->engine)) < 0)

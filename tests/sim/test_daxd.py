@@ -196,7 +196,10 @@ def a_name_that_udev_cannot_be_told_of_is_not_left_behind():
 
 
 def children(pid):
-    return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
+    try:
+        return [int(child) for child in read(f"/proc/{pid}/task/{pid}/children").split()]
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended
+        return []
 
 
 def has_open(pid, part):

@@ -106,7 +106,7 @@ class Prover:
         row.known = len(todo)
         if not self.args.all:
             found = [point for point in todo if f"{way}:{operation.name}:{point}" in FOUND]
-            todo = found + self.random.sample(todo, min(len(todo), QUICK[way]))
+            todo = self.random.sample(todo, min(len(todo), QUICK[way])) + found
         while todo and time.monotonic() < self.end:
             self.run_point(module, row, operation, reference, todo.pop(0), todo)
         row.seconds = time.monotonic() - row.begin

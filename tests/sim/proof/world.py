@@ -11,8 +11,6 @@ FOLDERS = ("/run/daxd", "/var/lib/daxd")
 # Numbers that another run gives other values: the kernel's of each life of a device, and the time in
 # the name of a record.
 LIFE = re.compile(r'(?<="identity":)\d+|(?<=DAXD=)\d+|\b\d+(?=-0x)|(?<=transactions/)\d+')
-# By which daxd knows its own events: another one each time.
-EVENT = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def files():
@@ -39,5 +37,4 @@ def world(trial, wiped):
     writes = (f"{write.path} {write.value}" for write in trial.writes() if write.effect)
     text = "\n".join([trial.operation.name, f"{wiped}", *writes, *files(), *nodes()])
     lives = {}
-    return LIFE.sub(lambda life: f"life {lives.setdefault(life.group(), len(lives))}",
-                    EVENT.sub("", text))
+    return LIFE.sub(lambda life: f"life {lives.setdefault(life.group(), len(lives))}", text)
