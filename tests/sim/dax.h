@@ -150,6 +150,8 @@ uint64_t device_address(const Device *device, uint64_t offset, uint64_t *ret_len
 const char *driver_name(Driver driver);
 unsigned driver_users(const Dax *dax); /* how often a node is open: device_dax's reference count */
 void driver_count_user(Dax *dax, int change);
+size_t driver_n_ids(const Dax *dax, Driver driver);
+const char *driver_id(const Dax *dax, Driver driver, size_t i); /* a name that new_id has told it */
 
 int driver_bind(World *world, const Write *write, Driver driver, const char *name);
 int driver_unbind(World *world, const Write *write, Driver driver, const char *name);

@@ -45,6 +45,14 @@ static size_t find_id(const Dax *dax, Driver driver, const char *name) {
         return i;
 }
 
+size_t driver_n_ids(const Dax *dax, Driver driver) {
+        return dax->n_ids[driver];
+}
+
+const char *driver_id(const Dax *dax, Driver driver, size_t i) {
+        return dax->ids[driver][i];
+}
+
 static bool matches(const Dax *dax, Driver driver, const Device *device) {
         return find_id(dax, driver, device->name) < dax->n_ids[driver] ||
                (driver == DRIVER_KMEM) == device->region->prefers_kmem;

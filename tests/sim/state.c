@@ -67,6 +67,21 @@ static json_object *region_to_json(const Region *region) {
         return object;
 }
 
+/* What each driver takes because new_id has said so. */
+static json_object *ids_to_json(const Dax *dax) {
+        json_object *object = json_object_new_object();
+
+        for (Driver driver = DRIVER_NONE + 1; driver < _DRIVER_MAX; driver++) {
+                json_object *names = json_object_new_array();
+
+                for (size_t i = 0; i < driver_n_ids(dax, driver); i++)
+                        json_object_array_add(names,
+                                              json_object_new_string(driver_id(dax, driver, i)));
+                json_object_object_add(object, driver_name(driver), names);
+        }
+        return object;
+}
+
 /* But for ordinary memory. */
 static json_object *blocks_to_json(const Memory *memory) {
         static const char *const states[] = {
@@ -111,6 +126,7 @@ json_object *state_to_json(World *world) {
         for (const Region *region = dax_regions(world->dax); region; region = region->next)
                 json_object_array_add(regions, region_to_json(region));
         json_object_object_add(object, "regions", regions);
+        json_object_object_add(object, "ids", ids_to_json(world->dax));
         json_object_object_add(object, "blocks", blocks_to_json(world->memory));
         json_object_object_add(object, "leaks", leaks_to_json(world->memory));
         put_text(object, "auto_online", memory_auto_online(world->memory));

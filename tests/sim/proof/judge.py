@@ -86,6 +86,7 @@ def picture(ground, own=lambda name, device: True):
                 others.append((device["name"], device["inode"], *entry))
         mine.append((region["start"], "empty devices", empty))
     mine.append(("auto_online_blocks", state["auto_online"]))
+    mine.append(("ids", repr(state["ids"])))
     mine.append(("leaks", tuple(map(tuple, state["leaks"]))))
     kept = []
     for name in sorted(os.listdir(KEPT)):
