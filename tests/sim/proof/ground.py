@@ -80,12 +80,12 @@ def raw_ranges(name):
 
 
 class Ground:
-    """The machine, with what the points do to it."""
+    """The machine, with what the points do to it. `most`: how many things happen at one."""
 
     serials = itertools.count(1)
 
-    def __init__(self):
-        self.sim = Control()
+    def __init__(self, most):
+        self.most, self.sim = most, Control()
         self.system = System()
         self.system.start()
         self.watch = None  # who sees system calls, if anybody does
@@ -176,6 +176,11 @@ class Ground:
         for at in spots(start, size):
             self.sim.fill(at, MARK, pattern)
 
+    def marks(self, sim):
+        """Where what an owner has left still is. `sim`: who is asked."""
+        return tuple(at for pieces, _ in self.left.values() for piece in pieces
+                     for at in spots(*piece) if sim.find(at, MARK, self.secret) is not None)
+
     def find(self, start, size, pattern):
         """Where a mark is; None when it is nowhere."""
         for at in spots(start, size):
@@ -207,16 +212,19 @@ class Ground:
         return self.system.daxd and self.system.daxd.poll() is None
 
     @staticmethod
-    def worker_pids():
+    def pids(names=("daxd", "daxd-worker")):
         pids = []
         for path in glob.glob("/proc/[0-9]*/comm"):
             pid = int(path.split("/")[2])
             try:
-                if get_text(path) == "daxd-worker" and is_running(pid):
+                if get_text(path) in names and is_running(pid):
                     pids.append(pid)
             except OSError:
                 continue
         return pids
+
+    def worker_pids(self):
+        return self.pids(("daxd-worker",))
 
     @staticmethod
     def wait_gone(pid, timeout=10):

@@ -4,7 +4,7 @@ were and how many violations.
 
     tests/sim/proof/prove                     a few minutes: all operations, some of the points
     tests/sim/proof/prove --all               all points
-    tests/sim/proof/prove --all --once        all at which one thing happens, not a second one after it
+    tests/sim/proof/prove --all --most 1      all at which one thing happens, not a second one after it
     tests/sim/proof/prove --way failing --operation grow
     tests/sim/proof/prove --only failing:grow:3:fail:EIO+2:skip
 
@@ -28,6 +28,8 @@ from trial import Reference
 WAYS = ("failing", "killing", "calls", "others")
 # How many points of each operation, when not all are tried.
 QUICK = {"failing": 2, "killing": 1, "calls": 2, "others": 1}
+# How many points of each kind of violation the end names again.
+SHOWN = 4
 # Points at which there was a fault once: they are always among the some.
 FOUND = ("failing:create-first:3:stuck:EINVAL", "failing:layout-prune:16:stuck:EINVAL",
          "failing:layout-prune:17:stuck:EIO", "failing:layout-prune:19:stuck:EINVAL",
@@ -41,7 +43,8 @@ def arguments():
     parser.add_argument("--all", action="store_true", help="all points of all operations")
     parser.add_argument("--quick", action="store_false", dest="all",
                         help="some points of each operation (the default)")
-    parser.add_argument("--once", action="store_true", help="no second failure or kill after the first")
+    parser.add_argument("--most", type=int, default=2, metavar="NUMBER",
+                        help="of things that happen at one point: 2; more are killed at calls only")
     parser.add_argument("--way", action="append", choices=WAYS, help="only these ways")
     parser.add_argument("--operation", action="append", metavar="NAME", help="only these")
     parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
@@ -58,7 +61,7 @@ class Row:
     def __init__(self, way, operation):
         self.way, self.operation = way, operation
         self.known = self.tried = self.violations = 0
-        self.kinds = {}  # of violations
+        self.kinds = {}  # of violations: the points
         self.results = {}
         self.begin, self.seconds = time.monotonic(), 0
 
@@ -70,7 +73,7 @@ class Row:
 
 class Prover:
     def __init__(self, args):
-        self.args, self.ground, self.rows = args, Ground(), []
+        self.args, self.ground, self.rows = args, Ground(args.most), []
         self.random = random.Random(args.seed)
         self.references = {}
         self.end = time.monotonic() + args.seconds if args.seconds else float("inf")
@@ -82,7 +85,7 @@ class Prover:
         except Exception as error:
             row.violations += 1
             kind = re.split("[:'(\n]", str(error))[0].strip()
-            row.kinds[kind] = row.kinds.get(kind, 0) + 1
+            row.kinds.setdefault(kind, []).append(f"{row.way}:{operation.name}:{point}")
             detail = "" if isinstance(error, Violation) else traceback.format_exc()
             print(f"VIOLATION {row.way}:{operation.name}:{point} on {KERNEL}: {error}\n{detail}"
                   f"    tests/sim/proof/prove --kernel {KERNEL} "
@@ -124,7 +127,7 @@ class Prover:
         row.tried += 1
         result, more = self.guarded(row, operation, point, lambda: module.try_point(
             self.ground, operation, reference, point))
-        more = [] if self.args.once else more
+        more = more if self.args.most > 1 else []
         row.results[result] = row.results.get(result, 0) + 1
         row.known += len(more)
         if self.args.all:
@@ -158,7 +161,8 @@ class Prover:
                   f"{sum(r.violations for r in rows)} violations, "
                   f"{sum(r.seconds for r in rows):.0f} s")
             for kind in sorted({kind for row in rows for kind in row.kinds}):
-                print(f"    {sum(row.kinds.get(kind, 0) for row in rows):6} {kind}")
+                found = [point for row in rows for point in row.kinds.get(kind, [])]
+                print(f"    {len(found):6} {kind}: {', '.join(found[:SHOWN])}")
 
 
 def main():

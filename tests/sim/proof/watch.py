@@ -3,6 +3,7 @@
 the caller instead; see watched.c."""
 
 import array
+import contextlib
 import errno
 import fcntl
 import os
@@ -28,15 +29,21 @@ CALLS = {1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev
 Call = namedtuple("Call", "number pid who name on")
 
 
+class Count:
+    """The calls since it was armed, as far as it has come. `number`: at this one act(call) is run;
+    each(call), at all of them. Both in the thread of the watch, while the caller waits."""
+
+    def __init__(self, number, act, each):
+        self.number, self.act, self.each = number, act, each
+        self.calls, self.happened = [], threading.Event()
+
+
 class Watch:
-    """Counts, and acts at the call whose number it was told: act(call) is run in its thread, while
-    the caller waits."""
+    """Tells what is called, in counts that follow each other."""
 
     def __init__(self, helper):
         self.wrapper = (helper, SOCKET)
-        self.lock = threading.Lock()
-        self.calls, self.target, self.act, self.is_armed = [], None, None, False
-        self.happened = threading.Event()
+        self.now = self.error = None
         if os.path.exists(SOCKET):
             os.unlink(SOCKET)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -49,30 +56,36 @@ class Watch:
 
     # --- for tests -------------------------------------------------------------------------------
 
-    def arm(self, number=None, act=None):
-        """Begins to count, from 1, and acts at that number."""
-        with self.lock:
-            self.calls, self.target, self.act, self.is_armed = [], number, act, True
-            self.happened.clear()
+    def arm(self, number=None, act=None, each=None):
+        """Begins a new count, from 1. act() may do so as well: nobody's call comes between."""
+        self.now, self.error = Count(number, act, each), None
+        return self.now
 
     def disarm(self):
-        """Ends it, and returns the calls that there were."""
-        with self.lock:
-            self.is_armed = False
-            return self.calls
+        """Ends it. What has gone wrong in act() or each() is raised here."""
+        self.now = None
+        if self.error:
+            raise self.error
 
     # --- the thread ------------------------------------------------------------------------------
 
     def serve(self):
+        """Whatever goes wrong: who calls must not wait for ever."""
         while True:
             for fd, events in self.poll.poll():
-                if fd == self.listener.fileno():
-                    self.accept()
-                elif events & select.EPOLLIN:
-                    self.ask(fd)
-                else:  # nobody is left who could call
-                    self.poll.unregister(fd)
-                    os.close(fd)
+                try:
+                    self.deal_with(fd, events)
+                except Exception as error:
+                    self.error = error
+
+    def deal_with(self, fd, events):
+        if fd == self.listener.fileno():
+            self.accept()
+        elif events & select.EPOLLIN:
+            self.ask(fd)
+        else:  # nobody is left who could call
+            self.poll.unregister(fd)
+            os.close(fd)
 
     def accept(self):
         connection, _ = self.listener.accept()
@@ -91,29 +104,29 @@ class Watch:
                 return
             raise
         number, pid, _, call, _, _, *arguments = NOTIFICATION.unpack(buffer)
-        self.count(pid, call, arguments)
         try:
-            fcntl.ioctl(fd, NOTIF_SEND, bytearray(RESPONSE.pack(number, 0, 0, CONTINUE)))
-        except OSError as error:
-            if error.errno != errno.ENOENT:  # the caller is dead
-                raise
+            self.count(pid, call, arguments)
+        finally:
+            with contextlib.suppress(FileNotFoundError):  # the caller is dead
+                fcntl.ioctl(fd, NOTIF_SEND, bytearray(RESPONSE.pack(number, 0, 0, CONTINUE)))
 
     def count(self, pid, call, arguments):
-        with self.lock:
-            if not self.is_armed or (CALLS.get(call) in ("write", "writev") and arguments[0] == 2):
-                return
-            name = CALLS.get(call, str(call))
-            if name == "munmap" and not is_of_node(pid, arguments):
-                return
-            who = who_is(pid)
-            if who is None:  # killed by somebody else meanwhile: it makes no calls any more
-                return
-            noted = Call(len(self.calls) + 1, pid, who, name, place_of(pid, name, arguments))
-            self.calls.append(noted)
-            acts = noted.number == self.target
-        if acts:
-            self.act(noted)
-            self.happened.set()
+        now = self.now
+        if not now or (CALLS.get(call) in ("write", "writev") and arguments[0] == 2):
+            return
+        name = CALLS.get(call, str(call))
+        if name == "munmap" and not is_of_node(pid, arguments):
+            return
+        who = who_is(pid)
+        if who is None:  # killed by somebody else meanwhile: it makes no calls any more
+            return
+        noted = Call(len(now.calls) + 1, pid, who, name, place_of(pid, name, arguments))
+        now.calls.append(noted)
+        if now.each:
+            now.each(noted)
+        if noted.number == now.number:
+            now.act(noted)
+            now.happened.set()
 
 
 def who_is(pid):

@@ -1,29 +1,40 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a daxd that is started anew finds: the writes that have taken effect since the beginning, which
-is always the same, files, and how much is wiped. Where two points leave the same, what follows is the
-same as well."""
+"""What a daxd that is started anew finds: the kernel's state, files, and what is in the memory. Where
+two points leave the same, what follows is the same as well."""
 
 import glob
+import json
 import os
 import re
 
 FOLDERS = ("/run/daxd", "/var/lib/daxd")
+# What is there for others: no daxd reads it.
+UNREAD = ("/run/daxd/tried",)
+# Of the state: what nobody can read.
+COUNTERS = ("writes", "events")
 # Numbers that another run gives other values: the kernel's of each life of a device, and the time in
 # the name of a record.
-LIFE = re.compile(r'(?<="identity":)\d+|(?<=DAXD=)\d+|\b\d+(?=-0x)|(?<=transactions/)\d+')
+LIFE = re.compile(r'(?<="identity":)\d+|(?<="inode": )\d+|(?<=DAXD=)\d+|\b\d+(?=-0x)')
+TIME = re.compile(r"(?<=/transactions/)\d+")
 
 
 def files():
+    """Of those whose writing has not come to its end, nobody reads more than that they are there."""
     for top in FOLDERS:
         for folder, folders, names in os.walk(top):
             folders.sort()
             for name in sorted(names):
                 path = f"{folder}/{name}"
-                if os.path.islink(path):
-                    yield f"{path} -> {os.readlink(path)}"
+                shown = TIME.sub("", path)
+                if path in UNREAD:
+                    continue
+                if path.endswith(".new"):
+                    yield shown
+                elif os.path.islink(path):
+                    yield f"{shown} -> {os.readlink(path)}"
                 elif os.path.isfile(path):
                     with open(path, encoding="utf-8", errors="replace") as file:
-                        yield f"{path}: {file.read()}"
+                        yield f"{shown}: {file.read()}"
 
 
 def nodes():
@@ -32,9 +43,45 @@ def nodes():
         yield f"{path} {state.st_mode:o} {state.st_uid} {state.st_gid}"
 
 
-def world(trial, wiped):
-    """As a text that is the same where the world is. `wiped`: how many times memory has been."""
-    writes = (f"{write.path} {write.value}" for write in trial.writes() if write.effect)
-    text = "\n".join([trial.operation.name, f"{wiped}", *writes, *files(), *nodes()])
+def world(name, state, marks):
+    """Of the operation with that name, as a text that is the same where the world is. `marks`: where
+    memory is not wiped."""
+    kernel = json.dumps({key: value for key, value in state.items() if key not in COUNTERS})
+    text = "\n".join([name, kernel, repr(marks), *files(), *nodes()])
     lives = {}
     return LIFE.sub(lambda life: f"life {lives.setdefault(life.group(), len(lives))}", text)
+
+
+class Worlds:
+    """Those whose recoveries have been tried or are going to be, and those of which all is known that
+    a kill in the recovery would leave."""
+
+    def __init__(self):
+        self.known, self.awaited, self.explored = set(), {}, set()
+
+    def reach(self, point, left):
+        """A point has left one; None: somebody lives who knows more. Who was to leave another one
+        leaves that to who comes to it again."""
+        awaited = self.awaited.pop(point, None)
+        if awaited != left:
+            self.known.discard(awaited)
+        if left is not None:
+            self.known.add(left)
+
+    def explore(self, left):
+        """Whether nobody has done so yet."""
+        if left in self.explored:
+            return False
+        if left is not None:
+            self.explored.add(left)
+        return True
+
+    def follow_ups(self, point, seen):
+        """Kills right before a call, one for each world that is new there."""
+        new = []
+        for number, text in seen:
+            if text not in self.known:
+                self.known.add(text)
+                new.append(f"{point}+{number}:all")
+                self.awaited[new[-1]] = text
+        return new
