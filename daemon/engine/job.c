@@ -80,6 +80,7 @@ Job *job_free(Job *job) {
         free(job->held);
         failure_deinit(&job->failure);
         failure_deinit(&job->stuck);
+        failure_deinit(&job->unrestored);
         free(job);
         return NULL;
 }
@@ -322,13 +323,11 @@ static const PlanDevice *job_find_difference(const Job *job, const DaxRegion *no
 static void job_went_back(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
-        if (job->strangers || job->unrestored) {
-                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%s%s%s",
+        if (job->strangers || job->unrestored.message) {
+                (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%s%s",
                                   job->strangers ?: "",
-                                  job->strangers && job->unrestored ? "; " : "",
-                                  job->unrestored ? "auto_online_blocks cannot be set back to " :
-                                                    "",
-                                  job->unrestored ? job->record->auto_online : "");
+                                  job->strangers && job->unrestored.message ? "; " : "",
+                                  job->unrestored.message ?: "");
                 job_give_up(job, &failure, job_now(job));
                 return;
         }
@@ -909,29 +908,36 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         Job *job = userdata;
 
         job->call = NULL;
-        job->unrestored = error < 0 || answer->result.problem != WORKER_OK;
-        if (job->unrestored)
-                log_warning("cannot set auto_online_blocks back to %s; see "
-                            "/sys/devices/system/memory/auto_online_blocks",
-                            job->record->auto_online);
+        if (error < 0)
+                (void)report_unreachable(error, &job->unrestored);
+        else if (answer->result.problem != WORKER_OK)
+                (void)report_restore(&answer->result, &job->unrestored);
+        else
+                job->record->told[0] = '\0';
+        if (job->unrestored.message)
+                log_warning("cannot undo what a bind has left: %s", job->unrestored.message);
         job->stage = JOB_READING;
         job_read(job, true);
 }
 
-/* Reads what is and plans from there, after putting auto_online_blocks back in order. */
+/* Reads what is and plans from there, after putting in order what a bind may have left. */
 static void job_settle(Job *job) {
-        WorkerTask task = { .request = { .op = WORKER_RESTORE_AUTO_ONLINE },
-                            .memory = true,
+        const Record *record = job->record;
+        WorkerTask task = { .request = { .op = WORKER_RESTORE },
+                            .memory = record->auto_online[0] != '\0',
                             .done = job_restore_done };
 
         job->stage = JOB_READING;
         job->fresh = dax_region_free(job->fresh);
-        if (job->record->auto_online[0] == '\0') {
+        failure_deinit(&job->unrestored);
+        if (record->auto_online[0] == '\0' && record->told[0] == '\0') {
                 job_read(job, true);
                 return;
         }
 
-        strcpy(task.request.value, job->record->auto_online);
+        strcpy(task.request.value, record->auto_online);
+        strcpy(task.request.device, record->told);
+        task.request.mode = record->told_mode;
         job_call(job, &task);
 }
 

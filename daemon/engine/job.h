@@ -114,10 +114,10 @@ struct Job {
         size_t n_sent;
         uint64_t last_serial; /* of the last that were answered */
         WorkerCall *call;
-        Failure failure; /* why it goes back */
-        Failure stuck;   /* why it does not get back */
-        bool unrestored; /* auto_online_blocks could not be put back */
-        char *strangers; /* what could not be settled because it is not its own any more */
+        Failure failure;    /* why it goes back */
+        Failure stuck;      /* why it does not get back */
+        Failure unrestored; /* what a bind has left and could not be put back */
+        char *strangers;    /* what could not be settled because it is not its own any more */
 };
 
 Job *job_free(Job *job);

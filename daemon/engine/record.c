@@ -253,19 +253,25 @@ static void record_file_name(uint64_t id, char name[static 32]) {
 
 int record_write(Record *record, int dir) {
         _cleanup_json_ json_object *header = NULL;
-        _cleanup_free_ char *text = NULL;
+        _cleanup_free_ char *text = NULL, *lines = NULL;
         char name[32];
-        size_t size;
-        int r;
+        int size, r;
 
         r = header_new(record, &header);
         if (r >= 0)
-                r = json_to_text(header, &text, &size);
+                r = json_to_text(header, &text, NULL);
         if (r < 0)
                 return r;
+        if (record->told[0] == '\0')
+                size = asprintf(&lines, "%s", text);
+        else
+                size = asprintf(&lines, "%s" WORKER_ID_LINE, text, record->told,
+                                dax_mode_name(record->told_mode));
+        if (size < 0)
+                return -ENOMEM;
 
         record_file_name(record->id, name);
-        r = file_replace(dir, name, text, size, 0600, 0);
+        r = file_replace(dir, name, lines, size, 0600, 0);
         if (r < 0)
                 return r;
 
@@ -529,6 +535,7 @@ static int read_header(const JsonValue *value, Record *record) {
 typedef struct RecordLine {
         uint64_t from, to, entry, identity;
         bool publishes;
+        DaxMode mode;
         char name[DAX_NAME_MAX + 1];
 } RecordLine;
 
@@ -587,6 +594,23 @@ static int read_made(const JsonValue *value, Record *record) {
         return 0;
 }
 
+static int read_id(const JsonValue *value, Record *record) {
+        static const JsonField fields[] = {
+                { "id", read_name, offsetof(RecordLine, name), true },
+                { "mode", read_mode, offsetof(RecordLine, mode), true },
+        };
+        RecordLine line = {};
+        int r;
+
+        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
+        if (r != 0)
+                return r;
+
+        strcpy(record->told, line.name);
+        record->told_mode = line.mode;
+        return 0;
+}
+
 static int read_line(const JsonSource *source, char *line, Record *record, bool header) {
         _cleanup_json_ json_object *object = NULL;
         JsonValue value = { .source = source };
@@ -603,6 +627,8 @@ static int read_line(const JsonSource *source, char *line, Record *record, bool 
                 return read_making(&value, record);
         if (json_object_object_get_ex(object, "made", NULL))
                 return read_made(&value, record);
+        if (json_object_object_get_ex(object, "id", NULL))
+                return read_id(&value, record);
         return read_steps(&value, record);
 }
 

@@ -6,8 +6,8 @@
  * JSON object a line. The first line has the transaction's devices before and wanted, the direction
  * and what else recovery needs. Before steps are sent to a worker a line says which; the worker adds
  * one before and one after each CREATE (WORKER_MAKING_LINE), which is also how daxd learns what the
- * devices are called. It lies in /run since a reboot resets the kernel's regions; so no fsync, only
- * order.
+ * devices are called, and one before each new_id. It lies in /run since a reboot resets the kernel's
+ * regions; so no fsync, only order.
  */
 
 #include "daemon/worker/protocol.h"
@@ -36,9 +36,11 @@ typedef struct Record {
         DaxRanges instances; /* of the region's devices when it began: runs of (first, count) */
         RecordDevice *devices;
         size_t n_devices;
-        size_t awaited; /* the device that a CREATE was about to make, or SIZE_MAX */
-        int fd;         /* of the file, to add lines and to read those of the worker; -1 */
-        size_t size;    /* of it, as far as it is known */
+        size_t awaited;              /* the device that a CREATE was about to make, or SIZE_MAX */
+        char told[DAX_NAME_MAX + 1]; /* the name that a driver may still know by new_id, or "" */
+        DaxMode told_mode;           /* that driver's */
+        int fd;      /* of the file, to add lines and to read those of the worker; -1 */
+        size_t size; /* of it, as far as it is known */
 } Record;
 
 int record_new(Record **ret_record);
@@ -55,7 +57,7 @@ void record_set_name(Record *record, size_t index, const char *name, uint64_t id
 /* The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX: none. */
 size_t record_entry(const Record *record, const Plan *plan, size_t index);
 
-/* Writes the first line anew, without steps. Returns 0 or an errno. */
+/* Writes it anew: the first line, and what a driver was told, but no steps. Returns 0 or an errno. */
 int record_write(Record *record, int dir);
 /*
  * Adds the line of the @n steps that are about to be sent; @first is the number of the first in the

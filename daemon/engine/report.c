@@ -163,6 +163,12 @@ int report_read(uint32_t region, const WorkerDone *done, Failure *failure) {
                            done->attribute, text_errno(done->error));
 }
 
+int report_restore(const WorkerDone *done, Failure *failure) {
+        return failure_set(failure, CONDITION_ROLLBACK_FAILED,
+                           "the kernel refused to write '%s' to %s (%s)", done->value,
+                           done->attribute, text_errno(done->error));
+}
+
 int report_unreachable(int error, Failure *failure) {
         if (error == -ECONNRESET || error == -EPIPE)
                 return failure_set(failure, CONDITION_ROLLED_BACK,

@@ -9,6 +9,7 @@
 int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, Failure *failure);
 int report_held(const Plan *plan, size_t device, const WorkerAnswer *answer, Failure *failure);
 int report_read(uint32_t region, const WorkerDone *done, Failure *failure);
+int report_restore(const WorkerDone *done, Failure *failure);
 int report_unreachable(int error, Failure *failure);
 /* What the devices of @region are, for a person: "dax0.0 64 MiB devdax, dax0.1 empty". NULL: no memory. */
 char *report_region(const DaxRegion *region);

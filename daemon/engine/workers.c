@@ -66,7 +66,7 @@ static bool call_is_tried_again(const WorkerCall *call, int error) {
         case WORKER_INVENTORY:
         case WORKER_REGION:
         case WORKER_HOLDERS:
-        case WORKER_RESTORE_AUTO_ONLINE:
+        case WORKER_RESTORE:
                 return (error == -ECONNRESET || error == -EPIPE) && call->tries + 1 < TRIES_MAX;
         default: /* as it stands in a message: any number */
                 return false;

@@ -87,7 +87,7 @@ static int hold_end(Hold *hold, int result, WorkerDone *done) {
         return result;
 }
 
-int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *done) {
+static int restore_auto_online(const Memory *memory, const char *word, WorkerDone *done) {
         _cleanup_close_ int lock_fd = -1;
         char now[MEMORY_AUTO_ONLINE_MAX];
         int r;
@@ -97,11 +97,35 @@ int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *don
                                   "memory/auto_online_blocks");
         r = memory_lock_auto_online(true, &lock_fd);
         if (r >= 0)
-                r = memory_auto_online(&worker->memory, now, sizeof(now));
+                r = memory_auto_online(memory, now, sizeof(now));
         if (r >= 0 && strcmp(now, word) != 0)
-                r = memory_set_auto_online(&worker->memory, word);
+                r = memory_set_auto_online(memory, word);
 
         return r < 0 ? result_kernel(done, r, word, "memory/auto_online_blocks") : 0;
+}
+
+/* The kernel does not say which ids there are, but one that is not there may be taken back, too. */
+static int restore_id(const char *name, DaxMode mode, WorkerDone *done) {
+        const char *driver = dax_mode_driver(mode);
+        int r;
+
+        if (!driver)
+                return result_set(done, WORKER_BAD_REQUEST, EINVAL, name, "drivers");
+        r = driver_write(driver, "remove_id", name);
+        if (r == -ENOENT) /* the driver has gone, and its ids with it */
+                return 0;
+
+        return r < 0 ? result_kernel(done, r, name, "drivers/%s/remove_id", driver) : 0;
+}
+
+int driver_restore(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
+        int r = 0, s = 0;
+
+        if (request->value[0] != '\0')
+                r = restore_auto_online(&worker->memory, request->value, done);
+        if (request->device[0] != '\0')
+                s = restore_id(request->device, (DaxMode)request->mode, done);
+        return r ?: s;
 }
 
 /* --- bind ------------------------------------------------------------------------------------- */
@@ -183,7 +207,7 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
  * For a device that the driver does not take of its own accord. new_id at once attaches the driver
  * to whatever it matches now, so what was caught with it is let go again; memory that came with a
  * bystander is offline, since auto_online_blocks is held. The id is never left behind: names are
- * reused. *@ret_bind is what binding said.
+ * reused, and the next new_id would catch whoever has this one. *@ret_bind is what binding said.
  */
 static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         _cleanup_kernel_names_ KernelNames before = {};
@@ -194,6 +218,10 @@ static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         r = kernel_driver_names(driver, &before);
         if (r < 0)
                 return driver_kernel(step, r, driver, "", NULL);
+
+        r = step_note(step, WORKER_ID_LINE, name, dax_mode_name((DaxMode)step->what->mode));
+        if (r != 0)
+                return r;
 
         *ret_bind = driver_write(driver, "new_id", name);
         if (*ret_bind >= 0 &&

@@ -7,5 +7,8 @@
 
 int driver_bind(Step *step);
 int driver_unbind(Step *step);
-/* Puts auto_online_blocks back to what a bind that died in the middle had found. */
-int driver_restore_auto_online(Worker *worker, const char *word, WorkerDone *done);
+/*
+ * Undoes what a bind that died in the middle may have left: puts auto_online_blocks back to what it had
+ * found, and takes back the id that it had given a driver. Either may be there no more.
+ */
+int driver_restore(Worker *worker, const WorkerRequest *request, WorkerDone *done);

@@ -102,8 +102,8 @@ static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep 
                 return serve_holders(worker, request, done);
         case WORKER_STEPS:
                 return steps_run(worker, request, steps, fd, done);
-        case WORKER_RESTORE_AUTO_ONLINE:
-                return driver_restore_auto_online(worker, request->value, done);
+        case WORKER_RESTORE:
+                return driver_restore(worker, request, done);
         case WORKER_HELLO:
         case WORKER_CANCEL:
         case _WORKER_OP_MAX:

@@ -318,7 +318,7 @@ static bool request_is_sane(const WorkerRequest *request) {
 
         if (request->op >= _WORKER_OP_MAX || (request->flags & ~flags) ||
             !TEXT_ENDS(request->device) || !TEXT_ENDS(request->value) ||
-            request->n_steps > WORKER_STEPS_MAX ||
+            request->mode >= _DAX_MODE_MAX || request->n_steps > WORKER_STEPS_MAX ||
             (request->n_steps > 0) != (request->op == WORKER_STEPS))
                 return false;
         if (request->device[0] != '\0' && !name_is_device(request->device))

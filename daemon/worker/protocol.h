@@ -27,7 +27,7 @@ typedef enum WorkerOp {
         WORKER_REGION,    /* one region: attributes, names, and one device, or all */
         WORKER_HOLDERS,   /* who has the device open or mapped */
         WORKER_STEPS,     /* steps of a plan, up to the first that fails; carries the record's */
-        WORKER_RESTORE_AUTO_ONLINE, /* value: what to write to auto_online_blocks */
+        WORKER_RESTORE, /* what a bind that died in the middle may have left: value, device, mode */
         WORKER_CANCEL,
         _WORKER_OP_MAX,
 } WorkerOp;
@@ -47,9 +47,11 @@ typedef struct WorkerRequest {
         uint64_t
                 region_start; /* the region that is meant: ids are not stable, EREMCHG if another */
         uint64_t region_size;
-        char device[DAX_NAME_MAX + 1]; /* HOLDERS, REGION: the only one that is read, or "" */
+        /* HOLDERS, REGION: the only one that is read; RESTORE: whose id is taken back; or "" */
+        char device[DAX_NAME_MAX + 1];
+        uint32_t mode;     /* RESTORE: DaxMode, from the driver of that */
         uint64_t identity; /* of the device that is meant, EREMCHG if another; 0: whichever */
-        char value[16];    /* RESTORE_AUTO_ONLINE */
+        char value[16];    /* RESTORE: what to write to auto_online_blocks, or "" */
         uint64_t follows;  /* STEPS: serial of those before of the same plan; 0: the first */
         /*
          * As the region is known to daxd, 0: not known. STEPS are STALE when it is another; to REGION
@@ -88,6 +90,12 @@ typedef struct WorkerStep {
  */
 #define WORKER_MAKING_LINE "{\"making\":%u}\n"
 #define WORKER_MADE_LINE "{\"made\":%u,\"name\":\"%s\",\"identity\":%llu}\n"
+
+/*
+ * And before it tells a driver by new_id to take a device: from now on the name has to be taken back
+ * by remove_id, whatever comes.
+ */
+#define WORKER_ID_LINE "{\"id\":\"%s\",\"mode\":\"%s\"}\n"
 
 /* Why a request failed, where the errno alone does not say it. */
 typedef enum WorkerProblem {

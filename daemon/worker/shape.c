@@ -9,7 +9,6 @@
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/result.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -233,29 +232,6 @@ static int undecided(const Step *step, const char *why) {
                           step->region->id);
 }
 
-/* Adds a line to the record, whole or not at all. */
-static _printf_(2, 3) int note(const Step *step, const char *format, ...) {
-        char line[128];
-        struct stat st;
-        va_list args;
-        ssize_t n;
-        int size;
-
-        va_start(args, format);
-        size = vsnprintf(line, sizeof(line), format, args);
-        va_end(args);
-
-        n = write(step->record_fd, line, size);
-        if (n == size)
-                return 0;
-        if (n < 0)
-                return result_kernel(step->done, -errno, NULL, "record");
-
-        if (fstat(step->record_fd, &st) >= 0)
-                (void)!ftruncate(step->record_fd, st.st_size - n);
-        return result_kernel(step->done, -ENOSPC, NULL, "record");
-}
-
 static bool is_untouched(const Step *step, const char *name) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
         char driver[64];
@@ -311,7 +287,7 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
                 r = -ENODEV;
         if (r < 0)
                 return create_kernel(step, r, "1");
-        r = note(step, WORKER_MAKING_LINE, step->what->entry);
+        r = step_note(step, WORKER_MAKING_LINE, step->what->entry);
         if (r != 0)
                 return r;
 
@@ -347,8 +323,8 @@ static int note_made(Step *step) {
         StepMade *made = &step->made[step->n_made];
         int r;
 
-        r = note(step, WORKER_MADE_LINE, step->what->entry, device->name,
-                 (unsigned long long)device->identity);
+        r = step_note(step, WORKER_MADE_LINE, step->what->entry, device->name,
+                      (unsigned long long)device->identity);
         if (r != 0) {
                 if (kernel_region_is_live(step->region))
                         (void)attribute_write(step->region->dir, "dax_region/delete", device->name);

@@ -16,6 +16,8 @@
 #include "daemon/worker/wipe.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -239,6 +241,28 @@ int step_progress(Step *step, uint64_t done, uint64_t total) {
         return clock_usec(CLOCK_MONOTONIC) - step->told_usec >= TELL_USEC ?
                        step_tell(step, done, total) :
                        0;
+}
+
+int step_note(const Step *step, const char *format, ...) {
+        char line[128];
+        struct stat st;
+        va_list args;
+        ssize_t n;
+        int size;
+
+        va_start(args, format);
+        size = vsnprintf(line, sizeof(line), format, args);
+        va_end(args);
+
+        n = write(step->record_fd, line, size);
+        if (n == size)
+                return 0;
+        if (n < 0)
+                return result_kernel(step->done, -errno, NULL, "record");
+
+        if (fstat(step->record_fd, &st) >= 0)
+                (void)!ftruncate(step->record_fd, st.st_size - n);
+        return result_kernel(step->done, -ENOSPC, NULL, "record");
 }
 
 /* --- checking --------------------------------------------------------------------------------- */

@@ -79,5 +79,7 @@ int step_refuse_bound(Step *step);
 int step_refuse_leak(const Step *step, const DaxRanges *ranges);
 /* What an errno of a read or write of the device's attribute means. */
 int step_kernel(const Step *step, int error, const char *attribute, const char *value);
+/* Adds a line to the transaction's record, whole or not at all. */
+int step_note(const Step *step, const char *format, ...) _printf_(2, 3);
 /* Tells how far the step is, in its blocks or bytes: at most ten times a second. */
 int step_progress(Step *step, uint64_t done, uint64_t total);

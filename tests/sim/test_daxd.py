@@ -299,6 +299,44 @@ def workers_that_die_one_after_the_other_are_no_reason_to_give_up():
     agree()
 
 
+def made_while_killed(kill):
+    """Makes a device that is bound by its id, and kills before the id is taken back."""
+    with sim.stopped(path="*/kmem/remove_id") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+                       {"mode": "system-ram"})
+        kill(stop.wait().pid)
+    return pending
+
+
+@fresh
+def what_a_driver_was_told_is_taken_back():
+    pending = made_while_killed(lambda pid: os.kill(pid, signal.SIGKILL))
+    refused("RolledBack", pending.result)
+    equal(sim.state()["ids"]["kmem"], [], "what kmem takes")
+    agree()
+
+    def kill(pid):
+        system.kill_daxd()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "the worker to be gone")
+    made_while_killed(kill)
+    equal(sim.state()["ids"]["kmem"], ["dax0.0"], "what kmem takes")
+    system.start_daxd()
+    agree()
+    equal(sim.state()["ids"]["kmem"], [], "what kmem takes")
+
+    # refused once: not for good
+    sim.fail(errno.EIO, path="*/kmem/remove_id")
+    refused("Kernel", call, REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+            {"mode": "system-ram"})
+    equal(sim.state()["ids"]["kmem"], [], "what kmem takes")
+    # for good: it is said
+    sim.fail(errno.EIO, path="*/kmem/remove_id", times=0)
+    error = refused("RollbackFailed", call, REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}",
+                    BLOCK, {"mode": "system-ram"})
+    require("drivers/kmem/remove_id (EIO)" in error.message, error.message)
+
+
 @fresh
 def a_worker_that_hangs_holds_up_no_other_region():
     other = object_path("region", 1)

@@ -459,7 +459,8 @@ static void assert_request_sane(const WorkerRequest *request, const WorkerStep *
 
         assert_int_equal(request->version, WORKER_PROTOCOL_VERSION);
         assert_true(request->op < _WORKER_OP_MAX);
-        assert_true(request->flags < 4);
+        assert_true(request->flags < WORKER_THEN_REGION << 1);
+        assert_true(request->mode < _DAX_MODE_MAX);
         assert_true(request->device[0] == '\0' ||
                     text_parse_device_name(request->device, &region, &instance) >= 0);
         assert_true(strlen(request->value) < sizeof(request->value));

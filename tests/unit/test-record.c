@@ -246,12 +246,42 @@ static void test_steps(void **state) {
         place_deinit(&place);
 }
 
+/* It is to be taken back also by who goes on with the record, until somebody has. */
+static void test_told(void **state) {
+        _cleanup_region_ DaxRegion *now = new_used_region();
+        _cleanup_plan_ Plan *plan = new_plan(now);
+        _cleanup_record_ Record *record = new_record(plan), *back = NULL, *again = NULL;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+        Place place;
+
+        place_init(&place);
+        assert_int_equal(record_write(record, place.dir), 0);
+        assert_true(dprintf(record->fd, WORKER_ID_LINE, "dax0.7", "system-ram") > 0);
+        assert_int_equal(record_catch_up(record), 0);
+        assert_string_equal(record->told, "dax0.7");
+        assert_int_equal(record->told_mode, DAX_MODE_SYSTEM_RAM);
+
+        assert_int_equal(record_write(record, place.dir), 0);
+        assert_int_equal(record_read(place.dir, "4711.json", &back, &failure), 0);
+        assert_int_equal(back->size, record->size);
+        assert_string_equal(back->told, "dax0.7");
+        assert_int_equal(back->told_mode, DAX_MODE_SYSTEM_RAM);
+
+        back->told[0] = '\0';
+        assert_int_equal(record_write(back, place.dir), 0);
+        assert_int_equal(record_read(place.dir, "4711.json", &again, &failure), 0);
+        assert_string_equal(again->told, "");
+        place_deinit(&place);
+}
+
 /* A worker that writes what was not asked of it is not believed. */
 static void test_unasked_lines(void **state) {
         static const char *const lines[] = {
                 "{\"made\":1,\"name\":\"dax0.7\",\"identity\":1}\n",
                 "{\"making\":2}\n{\"made\":1,\"name\":\"dax0.7\",\"identity\":1}\n",
                 "{\"making\":99}\n",
+                "{\"id\":\"dax0.7777777777777777777777777777777777777777\",\"mode\":\"devdax\"}\n",
+                "{\"id\":\"dax0.7\",\"mode\":\"kmem\"}\n",
                 "{\"making\":1}\n{\"made\":1,\"identity\":1}\n",
                 "nonsense\n",
         };
@@ -562,6 +592,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
                 cmocka_unit_test(test_steps),
+                cmocka_unit_test(test_told),
                 cmocka_unit_test(test_unasked_lines),
                 cmocka_unit_test(test_full_disk),
                 cmocka_unit_test(test_damage),
