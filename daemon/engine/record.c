@@ -254,7 +254,7 @@ static void record_file_name(uint64_t id, char name[static 32]) {
 int record_write(Record *record, int dir) {
         _cleanup_json_ json_object *header = NULL;
         _cleanup_free_ char *text = NULL, *lines = NULL;
-        char name[32];
+        char name[32], told[128] = "";
         int size, r;
 
         r = header_new(record, &header);
@@ -262,11 +262,10 @@ int record_write(Record *record, int dir) {
                 r = json_to_text(header, &text, NULL);
         if (r < 0)
                 return r;
-        if (record->told[0] == '\0')
-                size = asprintf(&lines, "%s", text);
-        else
-                size = asprintf(&lines, "%s" WORKER_ID_LINE, text, record->told,
-                                dax_mode_name(record->told_mode));
+        if (record->told[0] != '\0')
+                snprintf(told, sizeof(told), WORKER_ID_LINE, record->told,
+                         dax_mode_name(record->told_mode));
+        size = asprintf(&lines, "%s%s", text, told);
         if (size < 0)
                 return -ENOMEM;
 
@@ -539,81 +538,70 @@ typedef struct RecordLine {
         char name[DAX_NAME_MAX + 1];
 } RecordLine;
 
-static int read_steps(const JsonValue *value, Record *record) {
-        static const JsonField fields[] = {
-                { "from", json_read_u64, offsetof(RecordLine, from), true },
-                { "to", json_read_u64, offsetof(RecordLine, to), true },
-                { "publishes", json_read_bool, offsetof(RecordLine, publishes), true },
-        };
-        RecordLine line = {};
-        int r;
-
-        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
-        if (r != 0)
-                return r;
-
+static int take_steps(const JsonValue *value, const RecordLine *line, Record *record) {
         record->awaited = SIZE_MAX;
-        record->published |= line.publishes;
+        record->published |= line->publishes;
         return 0;
 }
 
-static int read_making(const JsonValue *value, Record *record) {
-        static const JsonField fields[] = {
-                { "making", json_read_u64, offsetof(RecordLine, entry), true },
-        };
-        RecordLine line = {};
-        int r;
-
-        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
-        if (r != 0)
-                return r;
-        if (line.entry >= record->n_devices)
+static int take_making(const JsonValue *value, const RecordLine *line, Record *record) {
+        if (line->entry >= record->n_devices)
                 return json_refuse(value, "there is no such device in the record");
 
-        record->awaited = line.entry;
+        record->awaited = line->entry;
         return 0;
 }
 
-static int read_made(const JsonValue *value, Record *record) {
-        static const JsonField fields[] = {
-                { "made", json_read_u64, offsetof(RecordLine, entry), true },
-                { "name", read_name, offsetof(RecordLine, name), true },
-                { "identity", json_read_u64, offsetof(RecordLine, identity), true },
-        };
-        RecordLine line = {};
-        int r;
-
-        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
-        if (r != 0)
-                return r;
-        if (record->awaited == SIZE_MAX || record->awaited != line.entry)
+static int take_made(const JsonValue *value, const RecordLine *line, Record *record) {
+        if (record->awaited == SIZE_MAX || record->awaited != line->entry)
                 return json_refuse(value, "no such device is awaited");
 
-        record_set_name(record, line.entry, line.name, line.identity);
+        record_set_name(record, line->entry, line->name, line->identity);
         record->awaited = SIZE_MAX;
         return 0;
 }
 
-static int read_id(const JsonValue *value, Record *record) {
-        static const JsonField fields[] = {
-                { "id", read_name, offsetof(RecordLine, name), true },
-                { "mode", read_mode, offsetof(RecordLine, mode), true },
-        };
-        RecordLine line = {};
-        int r;
-
-        r = json_read_object(value, fields, ELEMENTS(fields), &line, NULL);
-        if (r != 0)
-                return r;
-
-        strcpy(record->told, line.name);
-        record->told_mode = line.mode;
+static int take_id(const JsonValue *value, const RecordLine *line, Record *record) {
+        strcpy(record->told, line->name);
+        record->told_mode = line->mode;
         return 0;
 }
+
+/* Each kind by the key that only it has; what has none of them is read as the last. */
+static const struct {
+        const char *key;
+        JsonField fields[3];
+        size_t n_fields;
+        int (*take)(const JsonValue *value, const RecordLine *line, Record *record);
+} line_kinds[] = {
+        { "making",
+          { { "making", json_read_u64, offsetof(RecordLine, entry), true } },
+          1,
+          take_making },
+        { "made",
+          { { "made", json_read_u64, offsetof(RecordLine, entry), true },
+            { "name", read_name, offsetof(RecordLine, name), true },
+            { "identity", json_read_u64, offsetof(RecordLine, identity), true } },
+          3,
+          take_made },
+        { "id",
+          { { "id", read_name, offsetof(RecordLine, name), true },
+            { "mode", read_mode, offsetof(RecordLine, mode), true } },
+          2,
+          take_id },
+        { "from",
+          { { "from", json_read_u64, offsetof(RecordLine, from), true },
+            { "to", json_read_u64, offsetof(RecordLine, to), true },
+            { "publishes", json_read_bool, offsetof(RecordLine, publishes), true } },
+          3,
+          take_steps },
+};
 
 static int read_line(const JsonSource *source, char *line, Record *record, bool header) {
         _cleanup_json_ json_object *object = NULL;
         JsonValue value = { .source = source };
+        RecordLine read = {};
+        size_t kind = 0;
         int r;
 
         r = json_parse_strict(source, line, strlen(line), &object);
@@ -623,13 +611,13 @@ static int read_line(const JsonSource *source, char *line, Record *record, bool 
         value.object = object;
         if (header)
                 return read_header(&value, record);
-        if (json_object_object_get_ex(object, "making", NULL))
-                return read_making(&value, record);
-        if (json_object_object_get_ex(object, "made", NULL))
-                return read_made(&value, record);
-        if (json_object_object_get_ex(object, "id", NULL))
-                return read_id(&value, record);
-        return read_steps(&value, record);
+
+        while (kind < ELEMENTS(line_kinds) - 1 &&
+               !json_object_object_get_ex(object, line_kinds[kind].key, NULL))
+                kind++;
+        r = json_read_object(&value, line_kinds[kind].fields, line_kinds[kind].n_fields, &read,
+                             NULL);
+        return r != 0 ? r : line_kinds[kind].take(&value, &read, record);
 }
 
 /* Reads lines of a text of which the first may be the header. */
