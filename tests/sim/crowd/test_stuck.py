@@ -7,6 +7,7 @@ import json
 import re
 import socket
 import sys
+import threading
 
 from common import *
 from system import Notify, System, said
@@ -23,37 +24,44 @@ system = System()
 
 
 class Watchdog:
-    """Hears what daxd tells systemd."""
+    """Hears what daxd tells systemd, all the time as systemd does: who tells waits for an ear."""
 
     def __init__(self):
         self.notify = Notify("daxd")
+        self.words, self.said = [], threading.Condition()
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+
+    def listen(self):
+        while word := self.notify.socket.recv(4096):
+            with self.said:
+                self.words += word.split(b"\n")
+                self.said.notify()
 
     def beats(self, count=3, timeout=10):
-        """Requires so many signs of life."""
-        self.notify.socket.settimeout(timeout)
-        while count > 0:
-            try:
-                count -= b"WATCHDOG=1" in self.notify.socket.recv(4096)
-            except socket.timeout:
+        """Requires so many signs of life from now on."""
+        with self.said:
+            begin = self.words.count(b"WATCHDOG=1")
+            if not self.said.wait_for(lambda: self.words.count(b"WATCHDOG=1") >= begin + count,
+                                      timeout):
                 fail(f"daxd gives no sign of life for {timeout} s")
 
     def ready(self, timeout=30):
-        self.notify.wait_ready(system.daxd, timeout, "daxd")
+        with self.said:
+            if not self.said.wait_for(lambda: b"READY=1" in self.words, timeout):
+                fail(f"daxd is not ready after {timeout} s:\n{said('daxd')}")
 
     def is_ready(self):
         """Whether daxd has said so already."""
-        self.notify.socket.settimeout(0.01)
-        try:
-            while True:
-                if b"READY=1" in self.notify.socket.recv(4096):
-                    return True
-        except socket.timeout:
-            return False
+        with self.said:
+            return b"READY=1" in self.words
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.notify.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.notify.close()
 
 
