@@ -226,7 +226,7 @@ static void job_added(const Job *job, void *userdata) {
         _cleanup_free_ char *path = path_of_job(job->id);
 
         if (bus_is_ready(bus) && path)
-                (void)sd_bus_emit_object_added(bus->bus, path);
+                (void)sd_bus_emit_interfaces_added(bus->bus, path, BUS_JOB, NULL);
 }
 
 static void job_changed(const Job *job, void *userdata) {

@@ -28,13 +28,13 @@ static void changes_emit(Bus *bus, char *path, const char *interface, Changes *c
         free(path);
 }
 
-static void emit_added(Bus *bus, char *path) {
+/* The interfaces that sd-bus adds to every object are no news. */
+static void emit_added(Bus *bus, char *path, const char *interface) {
         if (path)
-                (void)sd_bus_emit_object_added(bus->bus, path);
+                (void)sd_bus_emit_interfaces_added(bus->bus, path, interface, NULL);
         free(path);
 }
 
-/* Its interface is named, since the object cannot be asked any more. */
 static void emit_removed(Bus *bus, char *path, const char *interface) {
         if (path)
                 (void)sd_bus_emit_interfaces_removed(bus->bus, path, interface, NULL);
@@ -86,7 +86,7 @@ static void emit_devices(Bus *bus, const DaxRegion *before, const DaxRegion *aft
                 if (is_shown(old) && old->incarnation == device->incarnation)
                         emit_device(bus, old, device);
                 else
-                        emit_added(bus, path_of_device(device->name));
+                        emit_added(bus, path_of_device(device->name), BUS_DEVICE);
         }
 }
 
@@ -130,7 +130,7 @@ void bus_emit_region(Bus *bus, const DaxRegion *before, const DaxRegion *after) 
         if (before && !same)
                 emit_removed(bus, path_of_region(before->id), BUS_REGION);
         if (after && !same)
-                emit_added(bus, path_of_region(after->id));
+                emit_added(bus, path_of_region(after->id), BUS_REGION);
         else if (after)
                 emit_region_changes(bus, before, after);
         emit_devices(bus, same ? before : NULL, after);
@@ -181,7 +181,7 @@ void bus_emit_layouts(Bus *bus) {
                 Changes changes = {};
 
                 if (!path_is_known(bus->layouts, bus->n_layouts, paths[i])) {
-                        emit_added(bus, strdup(paths[i]));
+                        emit_added(bus, strdup(paths[i]), BUS_LAYOUT);
                         continue;
                 }
                 for (size_t k = 0; k < ELEMENTS(names); k++)

@@ -260,6 +260,7 @@ static int job_make_plan(Job *job, Failure *failure) {
         }
 
         job->step = 0;
+        free(TAKE_PTR(job->step_name)); /* it was one of another plan */
         job->asked = 0;
         return 0;
 }
@@ -672,31 +673,45 @@ static void job_begin(Job *job) {
         job_next_steps(job);
 }
 
+/* What the step that is shown is called. One that cannot be interrupted is waited for. */
+static void job_name_step(Job *job) {
+        const Plan *plan = job->plan;
+        bool waits = job->cancelled && !job_is_going_back(job);
+        char *name = NULL;
+
+        if (job->shown_step < plan->n_steps)
+                name = plan_step_describe(plan, &plan->steps[job->shown_step]);
+        free(job->step_name);
+        job->step_name = name;
+        if (name && waits && asprintf(&name, "%s (cancelled: this step ends first)", name) >= 0) {
+                free(job->step_name);
+                job->step_name = name;
+        }
+}
+
 /* Shows that @step is under way, and how much of it is done, from 0 to 1. */
 static void job_show_step(Job *job, size_t step, double part) {
         uint64_t now = clock_usec(CLOCK_MONOTONIC);
-        const Plan *plan = job->plan;
+        double n_steps = MAX(job->plan->n_steps, (size_t)1);
+        double progress = MIN(((double)step + part) / n_steps, 1.0);
 
+        job->untold |= !job->step_name || step != job->shown_step || progress != job->progress;
+        job->progress = progress;
         if (!job->step_name || step != job->shown_step) {
-                free(job->step_name);
-                job->step_name = step < plan->n_steps ?
-                                         plan_step_describe(plan, &plan->steps[step]) :
-                                         NULL;
+                job->shown_step = step;
+                job_name_step(job);
         }
-        job->shown_step = step;
-        job->progress = MIN(((double)step + part) / (double)MAX(plan->n_steps, (size_t)1), 1.0);
-        if (now - job->told_usec < TELL_USEC)
+        if (!job->untold || now - job->told_usec < TELL_USEC)
                 return;
         job->told_usec = now;
+        job->untold = false;
         engine_job_changed(job->engine, job);
 }
 
-static void job_steps_progress(const WorkerProgress *progress, void *userdata) {
+static void job_steps_progress(uint64_t step, double part, void *userdata) {
         Job *job = userdata;
-        size_t step = job->step + MIN(progress->step, (uint64_t)job->n_sent - 1);
-        double part = progress->total > 0 ? (double)progress->done / (double)progress->total : 0;
 
-        job_show_step(job, step, part);
+        job_show_step(job, job->step + MIN(step, (uint64_t)job->n_sent - 1), part);
 }
 
 /* What the devices are called that the first @n of the steps have made. */
@@ -949,6 +964,8 @@ static void job_go_back(Job *job) {
 void job_start(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
+        /* that it is there has been told, and most have ended before more is to be */
+        job->told_usec = clock_usec(CLOCK_MONOTONIC);
         if (!job->settles) {
                 job->stage = JOB_READING;
                 job_presume(job);
@@ -968,16 +985,6 @@ void job_start(Job *job) {
         job_settle(job);
 }
 
-/* A step that cannot be interrupted is waited for, and the job says so. */
-static void job_say_it_waits(Job *job) {
-        char *name;
-
-        if (asprintf(&name, "%s (cancelled: this step ends first)", job->step_name ?: "") < 0)
-                return;
-        free(job->step_name);
-        job->step_name = name;
-}
-
 void job_cancel(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
@@ -994,7 +1001,7 @@ void job_cancel(Job *job) {
 
         if (job->stage == JOB_RUNNING && job->call) {
                 worker_call_interrupt(job->call);
-                job_say_it_waits(job);
+                job_name_step(job);
         }
         engine_job_changed(job->engine, job);
 }

@@ -94,6 +94,7 @@ struct Job {
         size_t step;        /* how many of the plan's have been done, as far as it is known */
         size_t shown_step;  /* which one is under way, as far as a worker has told */
         uint64_t told_usec; /* µs, CLOCK_MONOTONIC: when listeners were told of that last */
+        bool untold;        /* it has changed since */
         char *step_name;
         double progress; /* 0 to 1 */
         bool cancelled;

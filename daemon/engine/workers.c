@@ -5,7 +5,9 @@
 #include "daemon/engine/workers.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -27,6 +29,7 @@ typedef struct Connection {
         int broken; /* why nothing that it says counts any more; it is left to end by itself */
         WorkerCall *call; /* what it does now */
         WorkerAnswer answer;
+        WorkerBoard *board; /* of the worker at the other end; NULL: none was started yet */
 } Connection;
 
 struct WorkerCall {
@@ -45,6 +48,7 @@ struct Workers {
         Connection connections[CONNECTIONS_MAX];
         WorkerCall *waiting;       /* first in, first out */
         sd_event_source *dispatch; /* runs waiting calls from the event loop, never from a caller */
+        sd_event_source *look;     /* at the boards, while somebody wants to know */
 };
 
 static void connection_close(Connection *connection) {
@@ -53,6 +57,8 @@ static void connection_close(Connection *connection) {
         connection->fd = -1;
         connection->greeted = false;
         connection->broken = 0;
+        if (connection->board)
+                (void)munmap(TAKE_PTR(connection->board), sizeof(*connection->board));
         worker_answer_deinit(&connection->answer);
 }
 
@@ -98,7 +104,52 @@ static void connection_send_cancel(const Connection *connection, const WorkerCal
                                        .op = WORKER_CANCEL,
                                        .serial = call->task.request.serial };
 
-        (void)worker_send_request(connection->fd, &cancel, NULL, -1);
+        (void)worker_send_request(connection->fd, &cancel, NULL, NULL);
+}
+
+/* Tells who asks for it how far the call is. Returns whether anybody does. */
+static bool call_look(const WorkerCall *call) {
+        WorkerBoard *board = call->connection ? call->connection->board : NULL;
+        uint64_t step = 0, done, total;
+        double part = 0;
+
+        if (!call->task.progress)
+                return false;
+
+        if (board && board->serial == call->task.request.serial) {
+                step = board->step;
+                done = board->done;
+                total = board->total;
+                part = total > 0 ? MIN((double)done / (double)total, 1.0) : 0;
+        }
+        call->task.progress(step, part, call->task.userdata);
+        return true;
+}
+
+static int workers_look(sd_event_source *source, uint64_t usec, void *userdata) {
+        Workers *workers = userdata;
+        bool again = false;
+
+        for (size_t i = 0; i < CONNECTIONS_MAX; i++)
+                if (workers->connections[i].call)
+                        again |= call_look(workers->connections[i].call);
+        for (const WorkerCall *call = workers->waiting; call; call = call->next)
+                again |= call_look(call);
+
+        if (!again)
+                return 0;
+        (void)sd_event_source_set_time_relative(source, WORKERS_LOOK_USEC);
+        return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+}
+
+/* From now on. It may be on already, for others. */
+static void workers_begin_looking(Workers *workers) {
+        int on;
+
+        if (sd_event_source_get_enabled(workers->look, &on) != 0)
+                return;
+        (void)sd_event_source_set_time_relative(workers->look, WORKERS_LOOK_USEC);
+        (void)sd_event_source_set_enabled(workers->look, SD_EVENT_ONESHOT);
 }
 
 static int connection_send_call(Connection *connection) {
@@ -110,8 +161,7 @@ static int connection_send_call(Connection *connection) {
         task->request.serial = ++connection->workers->serial;
         worker_answer_deinit(&connection->answer);
         connection->answer.serial = task->request.serial;
-        r = worker_send_request(connection->fd, &task->request, task->steps,
-                                task->request.op == WORKER_STEPS ? task->record_fd : -1);
+        r = worker_send_request(connection->fd, &task->request, task->steps, &task->record_fd);
         if (r >= 0 && call->interrupted)
                 connection_send_cancel(connection, call);
         return r;
@@ -151,9 +201,6 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t revents, v
         }
 
         for (;;) {
-                WorkerCall *call = connection->call;
-                const WorkerProgress *progress = &connection->answer.progress;
-                WorkerProgress before = *progress;
                 int r;
 
                 r = worker_receive_answer(fd, &connection->answer);
@@ -168,12 +215,8 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t revents, v
                         return 0;
                 }
 
-                if (!connection->answer.done) {
-                        if (call && call->task.progress &&
-                            memcmp(&before, progress, sizeof(before)) != 0)
-                                call->task.progress(progress, call->task.userdata);
+                if (!connection->answer.done)
                         continue;
-                }
 
                 if (!connection->greeted) {
                         r = connection_greeted(connection);
@@ -186,8 +229,25 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t revents, v
         }
 }
 
+/* Makes the board. Returns the descriptor by which it is handed on, or an errno. */
+static int connection_make_board(Connection *connection) {
+        _cleanup_close_ int fd = memfd_create("daxd-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        void *board;
+
+        if (fd < 0 || ftruncate(fd, sizeof(WorkerBoard)) < 0 ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return -errno;
+        board = mmap(NULL, sizeof(WorkerBoard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (board == MAP_FAILED)
+                return -errno;
+
+        connection->board = board;
+        return TAKE_FD(fd);
+}
+
 static int connection_open(Connection *connection) {
         Workers *workers = connection->workers;
+        _cleanup_close_ int board = -1;
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         WorkerRequest hello = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_HELLO };
         int r;
@@ -202,9 +262,12 @@ static int connection_open(Connection *connection) {
         if (connect(connection->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -errno;
 
+        board = connection_make_board(connection);
+        if (board < 0)
+                return board;
         hello.serial = ++workers->serial;
         connection->answer.serial = hello.serial;
-        r = worker_send_request(connection->fd, &hello, NULL, workers->lock_fd);
+        r = worker_send_request(connection->fd, &hello, NULL, (int[]){ workers->lock_fd, board });
         if (r < 0)
                 return r;
 
@@ -307,6 +370,8 @@ int workers_call(Workers *workers, const WorkerTask *task, WorkerCall **ret_call
                 return -ENOMEM;
 
         call->task = *task;
+        if (task->progress)
+                workers_begin_looking(workers);
         if (ret_call)
                 *ret_call = call;
         if (call_start_now(workers, call))
@@ -345,9 +410,14 @@ int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers *
                 return -ENOMEM;
 
         r = sd_event_add_defer(event, &workers->dispatch, workers_dispatch, workers);
-        if (r < 0)
-                return r;
-        r = sd_event_source_set_enabled(workers->dispatch, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(workers->dispatch, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time_relative(event, &workers->look, CLOCK_MONOTONIC,
+                                               WORKERS_LOOK_USEC, WORKERS_LOOK_USEC / 10,
+                                               workers_look, workers);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(workers->look, SD_EVENT_OFF);
         if (r < 0)
                 return r;
 
@@ -366,6 +436,7 @@ Workers *workers_free(Workers *workers) {
         }
 
         sd_event_source_disable_unref(workers->dispatch);
+        sd_event_source_disable_unref(workers->look);
         sd_event_unref(workers->event);
         free(workers->socket_path);
         free(workers);

@@ -20,7 +20,12 @@ typedef struct WorkerCall WorkerCall;
  * how far it came. The answer may be emptied by the callee. Called exactly once for each call.
  */
 typedef void (*WorkerCallDone)(int error, WorkerAnswer *answer, void *userdata);
-typedef void (*WorkerCallProgress)(const WorkerProgress *progress, void *userdata);
+/*
+ * Which of its steps the call is at, and the part of that which is done, from 0 to 1: also when the
+ * worker hangs there. Called again and again meanwhile, every WORKERS_LOOK_USEC.
+ */
+typedef void (*WorkerCallProgress)(uint64_t step, double part, void *userdata);
+#define WORKERS_LOOK_USEC 120000
 
 /* @lock_fd is borrowed, and is handed to every worker. */
 int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers);

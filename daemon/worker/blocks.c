@@ -90,9 +90,7 @@ static int change_run(Step *step, DaxBlockState to) {
                 r = block_change(step, step->what->first_block + i, to, &cancel);
                 if (r != 0)
                         return r;
-                r = step_progress(step, i + 1, step->what->n_blocks);
-                if (r < 0)
-                        return r;
+                step_show(step, i + 1, step->what->n_blocks);
         }
 
         return 0;

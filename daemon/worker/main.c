@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -43,7 +44,7 @@ static bool peer_is_daxd(int fd) {
 }
 
 /* Takes a share in daxd's lock: it is held as long as this process lives, stuck or not. */
-static int take_lock(Worker *worker, int fd, WorkerDone *done) {
+static int check_lock(int fd, WorkerDone *done) {
         struct stat given, meant;
 
         if (fstat(fd, &given) < 0 || lstat(WORKER_LOCK_PATH, &meant) < 0)
@@ -53,8 +54,37 @@ static int take_lock(Worker *worker, int fd, WorkerDone *done) {
         if (flock(fd, LOCK_EX | LOCK_NB) < 0)
                 return refuse(done, errno, WORKER_LOCK_PATH);
 
-        worker->lock_fd = fd;
         return 0;
+}
+
+/* Whoever could make it shorter could end this process with it. */
+static int map_board(Worker *worker, int fd, WorkerDone *done) {
+        int seals = fcntl(fd, F_GET_SEALS);
+        struct stat st;
+        void *board;
+
+        if (seals < 0 || fstat(fd, &st) < 0)
+                return refuse(done, errno, "board");
+        if (!(seals & F_SEAL_SHRINK) || st.st_size < (off_t)sizeof(*worker->board))
+                return refuse(done, EINVAL, "board");
+        board = mmap(NULL, sizeof(*worker->board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (board == MAP_FAILED)
+                return refuse(done, errno, "board");
+
+        worker->board = board;
+        return 0;
+}
+
+/* @fds: the lock, and the board. Takes the lock. */
+static int serve_hello(Worker *worker, int fds[static WORKER_FDS_MAX], WorkerDone *done) {
+        int r;
+
+        r = check_lock(fds[0], done);
+        if (r == 0)
+                r = map_board(worker, fds[1], done);
+        if (r == 0)
+                worker->lock_fd = TAKE_FD(fds[0]);
+        return r;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -113,9 +143,9 @@ static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep 
         return refuse(done, EPROTO, "request");
 }
 
-/* Returns 0, or an errno when the conversation is over. Takes @fd. */
-static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int fd) {
-        _cleanup_close_ int carried = fd;
+/* Returns 0, or an errno when the conversation is over. What it keeps of @fds it takes. */
+static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep *steps,
+                  int fds[static WORKER_FDS_MAX]) {
         WorkerDone done = {};
         int r;
 
@@ -125,13 +155,10 @@ static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep
         worker->sender.fd = worker->fd;
         worker->sender.serial = request->serial;
         worker->sender.size = 0;
-        if (request->op == WORKER_HELLO && worker->lock_fd < 0) {
-                r = take_lock(worker, carried, &done);
-                if (r == 0)
-                        (void)TAKE_FD(carried);
-        } else {
-                r = serve(worker, request, steps, carried, &done);
-        }
+        if (request->op == WORKER_HELLO && worker->lock_fd < 0)
+                r = serve_hello(worker, fds, &done);
+        else
+                r = serve(worker, request, steps, fds[0], &done);
 
         if (r < 0) {
                 if (r == -EPIPE || r == -ECONNRESET)
@@ -144,10 +171,11 @@ static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep
 static int converse(Worker *worker) {
         for (;;) {
                 static WorkerStep steps[WORKER_STEPS_MAX];
+                _cleanup_(worker_close_fds) int fds[WORKER_FDS_MAX] = { -1, -1 };
                 WorkerRequest request = {};
-                int fd = -1, r;
+                int r;
 
-                r = worker_receive_request(worker->fd, 0, &request, steps, &fd);
+                r = worker_receive_request(worker->fd, 0, &request, steps, fds);
                 if (r == -EBADMSG || r == -EPROTONOSUPPORT) {
                         WorkerDone done = {};
 
@@ -159,7 +187,7 @@ static int converse(Worker *worker) {
                 if (r <= 0)
                         return r == -ECONNRESET ? 0 : r;
 
-                r = answer(worker, &request, steps, fd);
+                r = answer(worker, &request, steps, fds);
                 if (r < 0)
                         return r == -EPIPE || r == -ECONNRESET ? 0 : r;
         }

@@ -88,7 +88,6 @@ static const struct {
         [WORKER_MESSAGE_RANGES] = { sizeof(DaxRange), true },
         [WORKER_MESSAGE_BLOCKS] = { sizeof(BlockBody), true },
         [WORKER_MESSAGE_HOLDER] = { sizeof(WorkerHolder), false },
-        [WORKER_MESSAGE_PROGRESS] = { sizeof(WorkerProgress), false },
         [WORKER_MESSAGE_DONE] = { sizeof(WorkerDone), false },
 };
 
@@ -291,12 +290,6 @@ int worker_send_holder(WorkerSender *sender, const WorkerHolder *holder) {
         return send_body(sender, WORKER_MESSAGE_HOLDER, &body);
 }
 
-int worker_send_progress(WorkerSender *sender, const WorkerProgress *progress) {
-        int r = send_body(sender, WORKER_MESSAGE_PROGRESS, progress);
-
-        return r < 0 ? r : sender_flush(sender);
-}
-
 int worker_send_done(WorkerSender *sender, const WorkerDone *done) {
         WorkerDone body = {
                 .problem = done->problem,
@@ -342,38 +335,40 @@ static bool step_is_sane(const WorkerStep *step) {
                step->n_blocks <= UINT64_MAX - step->first_block;
 }
 
-/* Takes the descriptors out of @message: *@ret_fd is the only one, or -1. -EBADMSG for more. */
-static int take_descriptors(struct msghdr *message, int *ret_fd) {
-        int fd = -1, r = 0;
+static size_t op_descriptors(uint32_t op) {
+        return op == WORKER_HELLO ? 2 : op == WORKER_STEPS ? 1 : 0;
+}
+
+void worker_close_fds(int (*fds)[WORKER_FDS_MAX]) {
+        for (size_t i = 0; i < WORKER_FDS_MAX; i++)
+                closep(&(*fds)[i]);
+}
+
+/* Takes the descriptors out of @message. Returns how many came; those without room are closed. */
+static size_t take_descriptors(struct msghdr *message, int fds[static WORKER_FDS_MAX]) {
+        size_t count = 0;
 
         for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
                 size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
                 if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
                         continue;
-                for (size_t i = 0; i < n; i++) {
+                for (size_t i = 0; i < n; i++, count++) {
                         int got;
 
                         memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof(got));
-                        if (fd < 0) {
-                                fd = got;
-                                continue;
-                        }
-                        close(got);
-                        r = -EBADMSG;
+                        if (count < WORKER_FDS_MAX)
+                                fds[count] = got;
+                        else
+                                close(got);
                 }
         }
 
-        if (r < 0 && fd >= 0) {
-                close(fd);
-                fd = -1;
-        }
-        *ret_fd = fd;
-        return r;
+        return count;
 }
 
 int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, WorkerStep *steps,
-                           int *ret_fd) {
+                           int ret_fds[static WORKER_FDS_MAX]) {
         union {
                 char room[CMSG_SPACE(4 * sizeof(int))];
                 struct cmsghdr align;
@@ -386,8 +381,8 @@ int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, Worker
                                   .msg_iovlen = ELEMENTS(parts),
                                   .msg_control = &control,
                                   .msg_controllen = sizeof(control) };
-        _cleanup_close_ int carried = -1;
-        bool carries;
+        _cleanup_(worker_close_fds) int fds[WORKER_FDS_MAX] = { -1, -1 };
+        size_t n_fds;
         ssize_t n;
 
         do
@@ -395,8 +390,7 @@ int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, Worker
         while (n < 0 && errno == EINTR);
         if (n < 0)
                 return -errno;
-        if (take_descriptors(&message, &carried) < 0)
-                return -EBADMSG;
+        n_fds = take_descriptors(&message, fds);
         if (n == 0)
                 return 0;
 
@@ -410,20 +404,21 @@ int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, Worker
         for (size_t i = 0; i < ret_request->n_steps; i++)
                 if (!step_is_sane(&steps[i]))
                         return -EBADMSG;
-        carries = ret_request->op == WORKER_HELLO || ret_request->op == WORKER_STEPS;
-        if (carries != (carried >= 0))
+        if (n_fds != op_descriptors(ret_request->op))
                 return -EBADMSG;
 
-        *ret_fd = TAKE_FD(carried);
+        for (size_t i = 0; i < WORKER_FDS_MAX; i++)
+                ret_fds[i] = TAKE_FD(fds[i]);
         return 1;
 }
 
 /* --- daxd sends ------------------------------------------------------------------------------- */
 
 int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps,
-                        int carried) {
+                        const int *fds) {
+        size_t size = op_descriptors(request->op) * sizeof(*fds);
         union {
-                char room[CMSG_SPACE(sizeof(int))];
+                char room[CMSG_SPACE(WORKER_FDS_MAX * sizeof(int))];
                 struct cmsghdr align;
         } control = {};
         struct iovec parts[] = {
@@ -432,16 +427,16 @@ int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *
         };
         struct msghdr message = { .msg_iov = parts, .msg_iovlen = ELEMENTS(parts) };
 
-        if (carried >= 0) {
+        if (size > 0) {
                 struct cmsghdr *c;
 
                 message.msg_control = &control;
-                message.msg_controllen = sizeof(control);
+                message.msg_controllen = CMSG_SPACE(size);
                 c = CMSG_FIRSTHDR(&message);
                 c->cmsg_level = SOL_SOCKET;
                 c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &carried, sizeof(carried));
+                c->cmsg_len = CMSG_LEN(size);
+                memcpy(CMSG_DATA(c), fds, size);
         }
 
         for (;;) {
@@ -667,14 +662,6 @@ static int take_holder(WorkerAnswer *answer, const WorkerHolder *body) {
         return ARRAY_APPEND(answer->holders, answer->n_holders, *body);
 }
 
-static int take_progress(WorkerAnswer *answer, const WorkerProgress *body) {
-        if (body->total == 0 || body->done > body->total)
-                return -EBADMSG;
-
-        answer->progress = *body;
-        return 0;
-}
-
 static int take_done(WorkerAnswer *answer, const WorkerDone *body) {
         if ((unsigned)body->problem >= _WORKER_PROBLEM_MAX || body->error < 0 ||
             body->steps > WORKER_STEPS_MAX || !TEXT_ENDS(body->attribute) ||
@@ -711,8 +698,6 @@ static int take_message(WorkerAnswer *answer, const Head *head, const void *body
                 return take_blocks(answer, body, head->count);
         case WORKER_MESSAGE_HOLDER:
                 return take_holder(answer, body);
-        case WORKER_MESSAGE_PROGRESS:
-                return take_progress(answer, body);
         case WORKER_MESSAGE_DONE:
                 return take_done(answer, body);
         case _WORKER_MESSAGE_MAX:

@@ -15,14 +15,15 @@
 #include "daemon/dax/machine.h"
 #include "daemon/plan/plan.h"
 
-#define WORKER_PROTOCOL_VERSION 1
+#define WORKER_PROTOCOL_VERSION 2
 #define WORKER_MESSAGE_MAX 32768
 #define WORKER_STEPS_MAX 120 /* so that a request fits a message */
+#define WORKER_FDS_MAX 2     /* descriptors that go with a request (SCM_RIGHTS) */
 #define WORKER_SOCKET_PATH "/run/daxd/worker"
 #define WORKER_LOCK_PATH "/run/daxd/lock"
 
 typedef enum WorkerOp {
-        WORKER_HELLO,     /* first; carries the descriptor of daxd's lock (SCM_RIGHTS) */
+        WORKER_HELLO,     /* first; carries daxd's lock, and a WorkerBoard */
         WORKER_INVENTORY, /* by libdaxctl in a child: the whole machine, every device */
         WORKER_REGION,    /* one region: attributes, names, and one device, or all */
         WORKER_HOLDERS,   /* who has the device open or mapped */
@@ -126,7 +127,6 @@ typedef enum WorkerMessageType {
         WORKER_MESSAGE_RANGES, /* more of the device before it */
         WORKER_MESSAGE_BLOCKS,
         WORKER_MESSAGE_HOLDER,
-        WORKER_MESSAGE_PROGRESS,
         WORKER_MESSAGE_DONE,
         _WORKER_MESSAGE_MAX,
 } WorkerMessageType;
@@ -144,19 +144,23 @@ typedef struct WorkerDone {
         uint64_t steps; /* STEPS: how many were done; where there is a problem the next had it */
 } WorkerDone;
 
-/* STEPS: how far @step has come, in its blocks or bytes. */
-typedef struct WorkerProgress {
-        uint64_t step;
-        uint64_t done;
-        uint64_t total;
-} WorkerProgress;
+/*
+ * Memory that daxd shares with one worker: what the worker is at is seen there also while it hangs in
+ * the kernel, and nobody is woken by it. The descriptor is of a file in memory that cannot shrink. What
+ * daxd reads may be of two moments, so it is for showing and for nothing else.
+ */
+typedef struct WorkerBoard {
+        _Atomic uint64_t serial; /* of the STEPS; what follows is of no others */
+        _Atomic uint64_t step;   /* which of them */
+        _Atomic uint64_t done;   /* how far that has come, in its blocks or bytes */
+        _Atomic uint64_t total;  /* 0: it does not tell */
+} WorkerBoard;
 
 /* What has come of one answer so far. */
 typedef struct WorkerAnswer {
         uint64_t serial;
         bool done;
         WorkerDone result;
-        WorkerProgress progress; /* the last one; total 0: none yet */
         DaxMachine
                 machine; /* block_size and auto_online, and the regions with the devices that were read */
         uint64_t outline; /* of the region, where it was read; 0: it was not */
@@ -172,8 +176,8 @@ typedef struct WorkerAnswer {
 } WorkerAnswer;
 
 /*
- * The worker's side. Messages wait in the sender until it is full, a PROGRESS or the DONE. Each
- * returns 0 or a negative errno; all block until what is sent has been taken.
+ * The worker's side. Messages wait in the sender until it is full, or the DONE. Each returns 0 or a
+ * negative errno; all block until what is sent has been taken.
  */
 typedef struct WorkerSender {
         int fd;
@@ -189,21 +193,22 @@ int worker_send_names(WorkerSender *sender, const DaxName *names, size_t n);
 /* The region must have been sent before in this answer. */
 int worker_send_device(WorkerSender *sender, const DaxDevice *device);
 int worker_send_holder(WorkerSender *sender, const WorkerHolder *holder);
-int worker_send_progress(WorkerSender *sender, const WorkerProgress *progress);
 int worker_send_done(WorkerSender *sender, const WorkerDone *done);
 /*
- * Takes the next request, and its steps into @steps, which has room for WORKER_STEPS_MAX. *@ret_fd
- * is the descriptor that came with a HELLO or STEPS, else -1. Returns 1, 0 at the end of the
- * connection, -EBADMSG for a malformed one, or another errno.
+ * Takes the next request, and its steps into @steps, which has room for WORKER_STEPS_MAX. @ret_fds are
+ * the descriptors that came with it, in the order in which WorkerOp names them, then -1. Returns 1, 0 at
+ * the end of the connection, -EBADMSG for a malformed one, or another errno.
  */
 int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, WorkerStep *steps,
-                           int *ret_fd);
+                           int ret_fds[static WORKER_FDS_MAX]);
+void worker_close_fds(int (*fds)[WORKER_FDS_MAX]); /* those that are not -1 */
 
 /*
- * daxd's side: never blocks. @steps are request->n_steps, @carried the descriptor that goes with a
- * HELLO or STEPS, else -1; both stay the caller's.
+ * daxd's side: never blocks. @steps are request->n_steps, @fds as many descriptors as go with such a
+ * request; both stay the caller's.
  */
-int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps, int carried);
+int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps,
+                        const int *fds);
 /*
  * Takes one packet into @answer. Returns 1 when one was taken (look at answer->done), 0 when none is
  * there yet, -ECONNRESET when the worker is gone, -EBADMSG when it talks nonsense, -ENOMEM.

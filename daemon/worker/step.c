@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TELL_USEC 100000
+#define LOOK_USEC 100000
 #define KNOWN_MAX 65536    /* devices whose pictures are kept */
 #define KNOWN_USEC 1000000 /* for so long */
 
@@ -230,17 +230,12 @@ int step_refuse_leak(const Step *step, const DaxRanges *ranges) {
                           (unsigned long long)number);
 }
 
-static int step_tell(Step *step, uint64_t done, uint64_t total) {
-        const WorkerProgress progress = { .step = step->number, .done = done, .total = total };
+void step_show(const Step *step, uint64_t done, uint64_t total) {
+        WorkerBoard *board = step->worker->board;
 
-        step->told_usec = clock_usec(CLOCK_MONOTONIC);
-        return worker_send_progress(&step->worker->sender, &progress);
-}
-
-int step_progress(Step *step, uint64_t done, uint64_t total) {
-        return clock_usec(CLOCK_MONOTONIC) - step->told_usec >= TELL_USEC ?
-                       step_tell(step, done, total) :
-                       0;
+        board->step = step->number;
+        board->total = total;
+        board->done = done;
 }
 
 int step_note(const Step *step, const char *format, ...) {
@@ -358,21 +353,20 @@ static int step_send_device(Step *step) {
         return r;
 }
 
-/* Between two steps: says how far it is, and looks whether to go on. */
+/* Between two steps: shows which is next, and looks whether to go on. */
 static int step_pause(Step *step) {
         bool takes_long = kinds[step->what->op].needs & TAKES_LONG;
         uint64_t now = clock_usec(CLOCK_MONOTONIC);
-        int r = 0;
 
         step_forget_old(step);
-        if (!takes_long && now - step->told_usec < TELL_USEC)
+        step_show(step, 0, 0);
+        if (!takes_long && now - step->looked_usec < LOOK_USEC)
                 return 0;
 
-        if (now - step->told_usec >= TELL_USEC)
-                r = step_tell(step, 0, 1);
-        if (r == 0 && cancel_has_come(step->worker->fd, step->request->serial))
-                return result_set(step->done, WORKER_CANCELLED, ECANCELED, NULL, "steps");
-        return r;
+        step->looked_usec = now;
+        return cancel_has_come(step->worker->fd, step->request->serial) ?
+                       result_set(step->done, WORKER_CANCELLED, ECANCELED, NULL, "steps") :
+                       0;
 }
 
 static int step_run(Step *step, const WorkerStep *before) {
@@ -441,7 +435,7 @@ int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *st
                                              .record_fd = record_fd,
                                              .create_fd = -1,
                                              .bind_fd = -1,
-                                             .told_usec = clock_usec(CLOCK_MONOTONIC),
+                                             .looked_usec = clock_usec(CLOCK_MONOTONIC),
                                              .done = done };
         int r;
 
@@ -458,6 +452,8 @@ int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *st
                 worker_forget(worker);
         step.region = &worker->region;
         step.start = worker->picture->start;
+        step_show(&step, 0, 0);
+        worker->board->serial = request->serial;
         if (request->outline != 0)
                 r = step_compare(&step, request->outline);
         for (; r == 0 && step.number < request->n_steps; step.number++) {

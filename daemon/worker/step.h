@@ -46,7 +46,7 @@ typedef struct Step {
         size_t n_made;
         DaxAccess owners; /* the last that were looked up, and are there */
         bool region_is_sent;
-        uint64_t told_usec; /* when daxd last heard of how far this is */
+        uint64_t looked_usec; /* when it was last looked whether to go on */
         WorkerDone *done;
 } Step;
 
@@ -81,5 +81,5 @@ int step_refuse_leak(const Step *step, const DaxRanges *ranges);
 int step_kernel(const Step *step, int error, const char *attribute, const char *value);
 /* Adds a line to the transaction's record, whole or not at all. */
 int step_note(const Step *step, const char *format, ...) _printf_(2, 3);
-/* Tells how far the step is, in its blocks or bytes: at most ten times a second. */
-int step_progress(Step *step, uint64_t done, uint64_t total);
+/* Shows how far the step is, in its blocks or bytes. */
+void step_show(const Step *step, uint64_t done, uint64_t total);

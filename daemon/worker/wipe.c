@@ -37,7 +37,6 @@ static int wipe_kernel(const Wipe *wipe, int error, const char *what) {
 static int wipe_mapped(Wipe *wipe, char *memory, uint64_t size) {
         while (size > 0) {
                 ssize_t n;
-                int r;
 
                 if (cancel_is_requested(&wipe->cancel))
                         return result_set(wipe->step->done, WORKER_CANCELLED, ECANCELED, NULL,
@@ -51,9 +50,7 @@ static int wipe_mapped(Wipe *wipe, char *memory, uint64_t size) {
                 memory += n;
                 size -= n;
                 wipe->done += n;
-                r = step_progress(wipe->step, wipe->done, wipe->step->what->range.size);
-                if (r < 0)
-                        return r;
+                step_show(wipe->step, wipe->done, wipe->step->what->range.size);
         }
 
         return 0;

@@ -8,6 +8,8 @@
 #include "daemon/worker/reader.h"
 #include "daemon/worker/result.h"
 
+#include <sys/mman.h>
+
 void worker_forget(Worker *worker) {
         for (size_t i = 0; i < worker->n_known; i++)
                 dax_device_unref(worker->known[i].device);
@@ -28,6 +30,8 @@ void worker_deinit(Worker *worker) {
         region_drop(worker);
         names_close(&worker->names);
         memory_close(&worker->memory);
+        if (worker->board)
+                (void)munmap(worker->board, sizeof(*worker->board));
         closep(&worker->iomem_fd);
         closep(&worker->event_fd);
         closep(&worker->lock_fd);

@@ -19,9 +19,10 @@ typedef struct WorkerKnown {
 typedef struct Worker {
         int fd; /* the connection */
         WorkerSender sender;
-        int lock_fd;  /* daxd's lock, from HELLO on and for life */
-        int iomem_fd; /* see origin.h */
-        int event_fd; /* /sys/kernel/uevent_seqnum: the number of the kernel's last event */
+        int lock_fd;        /* daxd's lock, from HELLO on and for life */
+        WorkerBoard *board; /* daxd's, likewise */
+        int iomem_fd;       /* see origin.h */
+        int event_fd;       /* /sys/kernel/uevent_seqnum: the number of the kernel's last event */
         Memory memory;
         Names names;
         KernelRegion region;

@@ -119,7 +119,6 @@ static DaxRegion *region_make(void) {
 /* The answer that the tests are about, sent to @fd. */
 static int answer_send(int fd, const DaxRegion *region) {
         WorkerSender sender = { .fd = fd, .serial = SERIAL };
-        const WorkerProgress progress = { .step = 3, .done = 5, .total = 10 };
         static const DaxName names[3] = { { "dax7.0", 7, 0, 1 },
                                           { "dax7.1", 7, 1, 2 },
                                           { "dax7.22", 7, 22, 3 } };
@@ -141,8 +140,6 @@ static int answer_send(int fd, const DaxRegion *region) {
                 r = worker_send_device(&sender, region->devices[i]);
         if (r >= 0)
                 r = worker_send_holder(&sender, &holder);
-        if (r >= 0)
-                r = worker_send_progress(&sender, &progress);
         if (r >= 0)
                 r = worker_send_done(&sender, &done);
         return r;
@@ -266,9 +263,6 @@ static void round_trip(size_t n_ranges, size_t n_blocks) {
         assert_int_equal(answer.n_holders, 1);
         assert_int_equal(answer.holders[0].pid, 42);
         assert_string_equal(answer.holders[0].command, "redis \n\x1b[31m");
-        assert_int_equal(answer.progress.step, 3);
-        assert_int_equal(answer.progress.done, 5);
-        assert_int_equal(answer.progress.total, 10);
         assert_int_equal(answer.result.problem, WORKER_KERNEL);
         assert_int_equal(answer.result.error, EBUSY);
         assert_string_equal(answer.result.attribute, "devices/x/size");
@@ -331,40 +325,64 @@ static int some_descriptor(void) {
         return fd;
 }
 
+/* Any bytes, with a descriptor, or without one where that is -1. */
+static void send_with(int to, const void *data, size_t size, int fd) {
+        union {
+                char room[CMSG_SPACE(sizeof(int))];
+                struct cmsghdr align;
+        } control = {};
+        struct iovec part = { (void *)data, size };
+        struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
+
+        if (fd >= 0) {
+                struct cmsghdr *c;
+
+                message.msg_control = &control;
+                message.msg_controllen = sizeof(control);
+                c = CMSG_FIRSTHDR(&message);
+                c->cmsg_level = SOL_SOCKET;
+                c->cmsg_type = SCM_RIGHTS;
+                c->cmsg_len = CMSG_LEN(sizeof(int));
+                memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+        }
+        assert_int_equal(sendmsg(to, &message, 0), size);
+}
+
 static void test_requests(void **state) {
         WorkerStep steps[WORKER_STEPS_MAX], got_steps[WORKER_STEPS_MAX];
         WorkerRequest request = request_make(), got;
         Pair pair = pair_new();
-        int carried, fd = some_descriptor();
+        int carried[WORKER_FDS_MAX], fd = some_descriptor();
 
         steps_make(steps);
         assert_int_equal(worker_receive_request(pair.worker, MSG_DONTWAIT, &got, got_steps,
-                                                &carried),
+                                                carried),
                          -EAGAIN);
-        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, &fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 1);
         assert_memory_equal(&request, &got, sizeof(got));
         assert_memory_equal(steps, got_steps, N_STEPS * sizeof(*steps));
-        assert_true(carried >= 0);
-        close(carried);
+        assert_true(carried[0] >= 0);
+        assert_int_equal(carried[1], -1);
+        close(carried[0]);
 
         /* as many as there may be, and what has none */
         request.n_steps = WORKER_STEPS_MAX;
         for (size_t i = N_STEPS; i < WORKER_STEPS_MAX; i++)
                 steps[i] = steps[i % N_STEPS];
-        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, &fd), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 1);
         assert_memory_equal(steps, got_steps, sizeof(steps));
-        close(carried);
+        close(carried[0]);
         request.op = WORKER_REGION;
         request.n_steps = 0;
-        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 1);
-        assert_int_equal(carried, -1);
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, NULL), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 1);
+        assert_int_equal(carried[0], -1);
 
         close(fd);
         close(pair.daxd);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, &carried), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 0);
         assert_int_equal(worker_send_done(&(WorkerSender){ .fd = pair.worker }, &(WorkerDone){}),
                          -EPIPE);
         close(pair.worker);
@@ -372,31 +390,36 @@ static void test_requests(void **state) {
 
 static void test_hello(void **state) {
         WorkerRequest request = { .version = WORKER_PROTOCOL_VERSION, .op = WORKER_HELLO }, got;
+        int fds[] = { some_descriptor(), some_descriptor() }, carried[WORKER_FDS_MAX];
         WorkerStep steps[WORKER_STEPS_MAX];
         Pair pair = pair_new();
-        struct stat sent, received;
-        int fd = some_descriptor(), carried = -1;
 
-        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), 1);
-        assert_return_code(fstat(fd, &sent), errno);
-        assert_return_code(fstat(carried, &received), errno);
-        assert_int_equal(sent.st_ino, received.st_ino);
-        assert_true(fcntl(carried, F_GETFD) & FD_CLOEXEC);
-        close(carried);
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, fds), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), 1);
+        for (size_t i = 0; i < WORKER_FDS_MAX; i++) {
+                struct stat sent, received;
 
-        /* a descriptor belongs to a HELLO and to STEPS, and to nothing else */
-        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), -EBADMSG);
+                assert_return_code(fstat(fds[i], &sent), errno);
+                assert_return_code(fstat(carried[i], &received), errno);
+                assert_int_equal(sent.st_ino, received.st_ino);
+                assert_true(fcntl(carried[i], F_GETFD) & FD_CLOEXEC);
+        }
+        worker_close_fds(&carried);
+
+        /* two belong to a HELLO, one to STEPS, and none to anything else */
+        send_with(pair.daxd, &request, sizeof(request), fds[0]);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
+        send_with(pair.daxd, &request, sizeof(request), -1);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         request.op = WORKER_INVENTORY;
-        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, fd), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried), -EBADMSG);
+        send_with(pair.daxd, &request, sizeof(request), fds[0]);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         request.version++;
-        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, -1), 0);
-        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried),
+        assert_int_equal(worker_send_request(pair.daxd, &request, NULL, NULL), 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried),
                          -EPROTONOSUPPORT);
 
-        close(fd);
+        worker_close_fds(&fds);
         pair_close(pair);
 }
 
@@ -410,11 +433,11 @@ static void test_many_descriptors(void **state) {
         struct iovec part = { &request, sizeof(request) };
         WorkerStep steps[WORKER_STEPS_MAX];
         Pair pair = pair_new();
-        int lowest, after, carried;
+        int lowest, after, carried[WORKER_FDS_MAX];
 
         lowest = dup(0);
         close(lowest);
-        for (size_t n = 2; n <= 16; n++) {
+        for (size_t n = WORKER_FDS_MAX + 1; n <= 16; n++) {
                 struct msghdr message = { .msg_iov = &part,
                                           .msg_iovlen = 1,
                                           .msg_control = &control,
@@ -426,7 +449,7 @@ static void test_many_descriptors(void **state) {
                 c->cmsg_len = CMSG_LEN(n * sizeof(int));
                 memset(CMSG_DATA(c), 0, n * sizeof(int));
                 assert_return_code(sendmsg(pair.daxd, &message, 0), errno);
-                assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, &carried),
+                assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried),
                                  -EBADMSG);
         }
         after = dup(0);
@@ -469,32 +492,13 @@ static void assert_request_sane(const WorkerRequest *request, const WorkerStep *
 }
 
 /* A packet of @size bytes with a descriptor. */
-static void send_with(int to, const void *data, size_t size, int fd) {
-        union {
-                char room[CMSG_SPACE(sizeof(int))];
-                struct cmsghdr align;
-        } control = {};
-        struct iovec part = { (void *)data, size };
-        struct msghdr message = { .msg_iov = &part,
-                                  .msg_iovlen = 1,
-                                  .msg_control = &control,
-                                  .msg_controllen = sizeof(control) };
-        struct cmsghdr *c = CMSG_FIRSTHDR(&message);
-
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-        assert_int_equal(sendmsg(to, &message, 0), size);
-}
-
 static void test_cut_requests(void **state) {
         const size_t whole = sizeof(WorkerRequest) + N_STEPS * sizeof(WorkerStep);
         WorkerStep steps[WORKER_STEPS_MAX];
         WorkerRequest request = request_make(), got;
         char *longer = calloc(1, whole + 64);
         Pair pair = pair_new();
-        int carried, fd = some_descriptor();
+        int carried[WORKER_FDS_MAX], fd = some_descriptor();
 
         steps_make(steps);
         memcpy(longer, &request, sizeof(request));
@@ -503,10 +507,10 @@ static void test_cut_requests(void **state) {
                 int r;
 
                 send_with(pair.daxd, longer, size, fd);
-                r = worker_receive_request(pair.worker, 0, &got, steps, &carried);
+                r = worker_receive_request(pair.worker, 0, &got, steps, carried);
                 assert_int_equal(r, size == whole ? 1 : -EBADMSG);
                 if (r == 1)
-                        close(carried);
+                        worker_close_fds(&carried);
         }
         free(longer);
         close(fd);
@@ -523,7 +527,7 @@ static void test_mutated_requests(void **state) {
         for (size_t i = 0; i < MUTATIONS; i++) {
                 WorkerRequest request = request_make(), got;
                 char bytes[sizeof(request) + N_STEPS * sizeof(*steps)];
-                int carried, r;
+                int carried[WORKER_FDS_MAX], r;
 
                 steps_make(steps);
                 memcpy(bytes, &request, sizeof(request));
@@ -531,11 +535,11 @@ static void test_mutated_requests(void **state) {
                 for (uint32_t n = 1 + random_next(&seed) % 4; n > 0; n--)
                         bytes[random_next(&seed) % sizeof(bytes)] = random_next(&seed);
                 send_with(pair.daxd, bytes, sizeof(bytes), fd);
-                r = worker_receive_request(pair.worker, 0, &got, got_steps, &carried);
+                r = worker_receive_request(pair.worker, 0, &got, got_steps, carried);
                 assert_true(r == 1 || r == -EBADMSG || r == -EPROTONOSUPPORT);
                 if (r == 1) {
                         assert_request_sane(&got, got_steps);
-                        close(carried);
+                        worker_close_fds(&carried);
                         taken++;
                 }
         }
@@ -706,7 +710,9 @@ static void test_ends(void **state) {
         answer = (WorkerAnswer){ .serial = SERIAL };
         close(pair.worker);
         assert_int_equal(worker_receive_answer(pair.daxd, &answer), -ECONNRESET);
-        assert_int_equal(worker_send_request(pair.daxd, &(WorkerRequest){}, NULL, -1), -ECONNRESET);
+        assert_int_equal(worker_send_request(pair.daxd, &(WorkerRequest){ .op = WORKER_REGION },
+                                             NULL, NULL),
+                         -ECONNRESET);
         close(pair.daxd);
 }
 

@@ -8,6 +8,7 @@ import re
 import socket
 import sys
 import threading
+from fnmatch import fnmatch
 
 from common import *
 from system import Notify, System, said
@@ -111,6 +112,14 @@ def apply_layout():
     return begin(ROOT, MANAGER, "ApplyLayout", "s", text, {})
 
 
+# What a job says that is at such a write.
+STEP_NAMES = {
+    "*/create": "create ", "*/delete": "destroy ", "*/size": "set the size ", "*/mapping": "add ",
+    "*/align": "align ", "*/memmap_on_memory": "switch ", "*/bind": "bind ", "*/new_id": "bind ",
+    "*/remove_id": "bind ", "*/auto_online_blocks": "bind ", "*/unbind": "unbind ",
+    "*/memory*/state": "(take|bring) .* (off|on)line", "*/dax*/uevent": "(give|take) .*name"}
+
+
 # name: what has to be there before, and what begins it
 OPERATIONS = {
     "create": (take_first, lambda: begin_create(4 * MIB, label="new")),
@@ -193,6 +202,16 @@ def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
         call(path, DEVICE_FACE, "Destroy", "a{sv}", {})
 
 
+def await_step(what, at):
+    """The job says which write it is at, soon after it has begun with it. Returns the job."""
+    expected = next(words for pattern, words in STEP_NAMES.items() if fnmatch(at.path, pattern))
+    wait_until(lambda: re.match(expected, only_job()[1]["StepName"]), 3,
+               f"{what}: the job to say '{expected}' at {at.path}")
+    path, job = only_job()
+    require(1 <= job["Step"] <= job["Steps"], f"{what}: step {job['Step']} of {job['Steps']}")
+    return path, job
+
+
 def for_each_write(one):
     """Calls one(what, n, before, after, operation) for each write of each operation; there is a
     reboot where the last one has changed something."""
@@ -240,9 +259,7 @@ def hang_and_cancel(what, n, before, after, operation):
         at = stop.wait()
         others_go_on(what)
         watchdog.beats()
-        path, job = only_job()
-        require(job["StepName"] and 1 <= job["Step"] <= job["Steps"],
-                f"{what}: the job says step {job['Step']} of {job['Steps']}: {job['StepName']!r}")
+        path, job = await_step(what, at)
         cancelable = job["Cancelable"]
         if cancelable:
             call(path, JOB, "Cancel", "a{sv}", {})
@@ -288,6 +305,19 @@ def kill_beside(what, n, before, after, operation):
     except DBusError:
         pass
     return is_settled(before, after, what)
+
+
+@test
+def where_a_job_hangs_is_signalled_although_nothing_else_happens():
+    prepare(take_first)
+    with Signals() as signals, sim.stopped(path="*/bind", signal="none") as stop:
+        pending = begin_create(4 * MIB)
+        path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        at = stop.wait()
+        signals.wait("PropertiesChanged", path,
+                     lambda args: re.match("bind .* as devdax", args[1].get("StepName", "")))
+        stop.release(at)
+        pending.result()
 
 
 @test
