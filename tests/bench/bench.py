@@ -40,6 +40,14 @@ def without_daxd():
     settle()
 
 
+def let_root_be_daxd():
+    """On the bus, for bench-bare."""
+    with open("/etc/dbus-1/system.d/bench.conf", "w") as file:
+        file.write('<busconfig><policy user="root"><allow own="org.daxd1"/></policy></busconfig>')
+    run("busctl", "call", "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+        "ReloadConfig")
+
+
 def floor(*change):
     return microseconds("bench-floor", FOLDER, "make", COUNT, SIZE, *change)
 
@@ -54,9 +62,18 @@ def by_calls(label, verb="create"):
 
 
 def by_nothing():
-    """What the bus alone takes of as many calls: the least that calls one after the other can take
-    is this and the floor."""
+    """What the bus alone takes of as many calls."""
     return microseconds("bench-client", "ping", COUNT)
+
+
+def by_bare(function):
+    """The same calls to a daemon that does no more than it must: see bare.c."""
+    with subprocess.Popen(["bench-bare", FOLDER, str(REGION_ID), str(COUNT), str(SIZE)],
+                          stdout=subprocess.PIPE, text=True) as process:
+        equal(process.stdout.readline(), "ready\n", "what bench-bare says")
+        spent = function()
+        process.kill()
+    return spent
 
 
 def by_daxctl():
@@ -69,6 +86,9 @@ def by_daxctl():
 WAYS = {"floor": floor,
         "floor with change": lambda: floor("change"),
         "floor, read back and named": lambda: floor("name"),
+        "bare daemon, one ApplyLayout": lambda: by_bare(by_layout),
+        "bare daemon, CreateDevice calls": lambda: by_bare(lambda: by_calls("")),
+        "bare daemon, many at once": lambda: by_bare(lambda: by_calls("", "flood")),
         "one ApplyLayout": by_layout,
         "CreateDevice calls": lambda: by_calls(""),
         "CreateDevice calls, labelled": lambda: by_calls("b"),
@@ -76,6 +96,8 @@ WAYS = {"floor": floor,
         "calls that do nothing": by_nothing,
         "daxctl create-device": by_daxctl}
 AGAINST = {"floor, read back and named": "floor with change",
+           "bare daemon, one ApplyLayout": "floor with change",
+           "bare daemon, CreateDevice calls": "floor", "bare daemon, many at once": "floor",
            "one ApplyLayout": "floor with change", "CreateDevice calls": "floor",
            "CreateDevice calls, labelled": "floor with change", "daxctl create-device": "floor",
            "CreateDevice calls, many at once": "floor", "calls that do nothing": "floor"}
@@ -108,7 +130,7 @@ def processes():
 
 
 # Whose processor time is told apart.
-WHO = {"daxd": "daxd", "daxd-worker": "worker", "dbus-daemon": "bus", "systemd-journal": "journal",
+WHO = {"daxd": "daxd", "bench-bare": "daxd", "daxd-worker": "worker", "dbus-daemon": "bus", "systemd-journal": "journal",
        "systemd-udevd": "udev", "(udev-worker)": "udev"}
 TICK = os.sysconf("SC_CLK_TCK")
 
@@ -142,7 +164,7 @@ def measure_time():
         order = list(WAYS)
         for way in order if number % 2 == 0 else reversed(order):
             begin_clean()
-            if way.startswith("floor"):
+            if way.startswith(("floor", "bare")):
                 without_daxd()
             before = processor_time()
             figures["seconds"][way].append(WAYS[way]() / 1e6)
@@ -197,6 +219,7 @@ def measure_idleness():
 
 
 check("daxctl is silent", silence_daxctl)
+check("root may have the name", let_root_be_daxd)
 check("time", measure_time)
 check("processors", show_processors)
 check("memory", measure_memory)

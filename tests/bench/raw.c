@@ -9,7 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define NAMES "/run/daxd/names"
+#define EVENT "50db03d4-8d5b-4d8d-9f4e-2a9b4be1e7c6" /* any: the kernel wants one */
 
 void raw_die(const char *what, const char *why) {
         fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, why);
@@ -86,4 +90,49 @@ void raw_destroy(const char *folder, const char *device) {
         raw_put(folder, attribute, "0");
         if (strcmp(strchr(device, '.'), ".0") != 0)
                 raw_put(folder, "dax_region/delete", device);
+}
+
+void raw_check(const char *folder, const char *device, const char *size) {
+        char path[PATH_MAX + 16], own[PATH_MAX], target[PATH_MAX], now[32];
+        ssize_t n;
+
+        snprintf(own, sizeof(own), "%s/%s", folder, device);
+        raw_get(own, "size", now, sizeof(now));
+        snprintf(path, sizeof(path), "%s/driver", own);
+        n = readlink(path, target, sizeof(target));
+        if (strcmp(now, size) != 0 || n < 10 || strncmp(target + n - 10, "device_dax", 10) != 0)
+                raw_die(device, "it is not what was written");
+}
+
+void raw_announce(const char *folder, const char *device, const char *event) {
+        char attribute[RAW_NAME_SIZE + 8];
+
+        snprintf(attribute, sizeof(attribute), "%s/uevent", device);
+        raw_put(folder, attribute, event);
+}
+
+void raw_name(const char *folder, const char *device, const char *size, unsigned number) {
+        char own[PATH_MAX], path[PATH_MAX + 128], text[128], key[128], start[32];
+        struct stat st;
+        int fd, n;
+
+        snprintf(own, sizeof(own), "%s/%s", folder, device);
+        raw_get(own, "resource", start, sizeof(start));
+        snprintf(path, sizeof(path), "%s/mapping0", own);
+        if (stat(path, &st) < 0)
+                raw_die(path, strerror(errno));
+
+        snprintf(key, sizeof(key), "%llu-%s-%s", (unsigned long long)st.st_ino, start, size);
+        snprintf(path, sizeof(path), NAMES "/%s", key);
+        n = snprintf(text, sizeof(text), "DAXD_LABEL=f%03u\n", number);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 || write(fd, text, n) != n)
+                raw_die(path, strerror(errno));
+        close(fd);
+        snprintf(path, sizeof(path), NAMES "/%s", device);
+        if (symlink(key, path) < 0)
+                raw_die(path, strerror(errno));
+
+        snprintf(text, sizeof(text), "change " EVENT " DAXD=%llu", (unsigned long long)st.st_ino);
+        raw_announce(folder, device, text);
 }

@@ -28,3 +28,13 @@ void raw_bind(const char *device);
 void raw_make(const char *folder, const char *size, char name[static RAW_NAME_SIZE]);
 /* Empties one that may be bound to device_dax, and deletes it unless it is instance 0. */
 void raw_destroy(const char *folder, const char *device);
+
+/* Reads it back: it has @size bytes and is bound to device_dax. */
+void raw_check(const char *folder, const char *device, const char *size);
+/* Has udev run its rules for it: @event is what stands behind the kernel's "change". */
+void raw_announce(const char *folder, const char *device, const char *event);
+/*
+ * Gives it the label f000, f001 and so on as daxd would, at the least: a file and a link
+ * (daemon/worker/names.h) that udev makes a link in /dev/dax/by-name and a unit of.
+ */
+void raw_name(const char *folder, const char *device, const char *size, unsigned number);
