@@ -178,18 +178,17 @@ int names_link(Names *names, const char *device, const NamesKey *key) {
         return link_to(names, device, key->text);
 }
 
-int names_lock(Names *names) {
-        int r = names_open(names, true);
+int names_lock(const KernelRegion *region, bool wait) {
+        _cleanup_close_ int fd = openat(region->dir, "dax_region",
+                                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
-        while (r >= 0 && flock(names->folder, LOCK_EX) < 0)
+        if (fd < 0)
+                return -errno;
+        while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
                 if (errno != EINTR)
-                        r = -errno;
-        return r;
-}
+                        return -errno;
 
-void names_unlock(Names *names) {
-        if (names->folder >= 0)
-                (void)flock(names->folder, LOCK_UN);
+        return TAKE_FD(fd);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -296,12 +295,13 @@ int names_unlink(Names *names, const char *device) {
         return remove_with_new(names, device);
 }
 
-void names_forget(Names *names, const char *device) {
+void names_forget(Names *names, const KernelRegion *region, const char *device) {
+        _cleanup_close_ int lock = -1;
         NamesKey given;
 
-        if (read_link(names, device, &given) <= 0 || names_lock(names) < 0)
+        if (read_link(names, device, &given) <= 0)
                 return;
-        if (names_remove_file(names, device) >= 0)
+        lock = names_lock(region, true);
+        if (lock >= 0 && names_remove_file(names, device) >= 0)
                 (void)names_unlink(names, device);
-        names_unlock(names);
 }

@@ -49,9 +49,12 @@ void names_key(const DaxDevice *device, uint64_t start, NamesKey *ret_key);
 int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry *ret_entry);
 /* Whether what has been given, or was about to be, is for the device as it is in the picture. */
 bool names_are_for(Names *names, const DaxDevice *device, uint64_t start);
-/* Keeps others from taking back what is being given. 0 or an errno. */
-int names_lock(Names *names);
-void names_unlock(Names *names);
+/*
+ * Keeps others from taking back what is being given in this region. Returns a descriptor that holds the
+ * lock until it is closed, or an errno: -EWOULDBLOCK where somebody else has it and @wait is not set. He
+ * may hang in the kernel, so who only reads does not wait.
+ */
+int names_lock(const KernelRegion *region, bool wait);
 /* Says that this name is being given, and before anything of it is done. */
 int names_begin(Names *names, const char *device, const NamesKey *key);
 /* Prepares what udev will read. The access is for udev only where @open; else it is kept for us. */
@@ -62,5 +65,5 @@ int names_link(Names *names, const char *device, const NamesKey *key);
 /* Takes back whatever was given to a device of this name. 0 also when nothing was. */
 int names_remove_file(Names *names, const char *device);
 int names_unlink(Names *names, const char *device);
-/* Both, for a device that is gone: what is still there could not be taken back before. */
-void names_forget(Names *names, const char *device);
+/* Both, for a device of @region that is gone: what is still there could not be taken back before. */
+void names_forget(Names *names, const KernelRegion *region, const char *device);

@@ -82,7 +82,7 @@ static int give_name(Step *step, const NamesEntry *entry) {
 
 int publish_name(Step *step) {
         NamesEntry entry = { .access = step->what->access };
-        Names *names = &step->worker->names;
+        _cleanup_close_ int lock = -1;
         int r;
 
         memcpy(entry.label, step->what->label, sizeof(entry.label));
@@ -107,11 +107,10 @@ int publish_name(Step *step) {
                 return result_set(step->done, WORKER_RESHAPED, 0, NULL, "devices/%s/size",
                                   step->device.name);
 
-        r = names_lock(names);
-        if (r < 0)
-                return publish_kernel(step, r, "name", entry.label);
+        lock = names_lock(step->region, true);
+        if (lock < 0)
+                return publish_kernel(step, lock, "name", entry.label);
         r = give_name(step, &entry);
-        names_unlock(names);
         if (r != 0)
                 return r;
 
@@ -142,13 +141,10 @@ int publish_take_back(Worker *worker, const KernelDevice *device, bool is_for_no
 }
 
 int publish_retract(Step *step) {
-        Names *names = &step->worker->names;
+        _cleanup_close_ int lock = names_lock(step->region, true);
         int r;
 
-        r = names_lock(names);
-        if (r >= 0)
-                r = publish_take_back(step->worker, &step->device, true);
-        names_unlock(names);
+        r = lock < 0 ? lock : publish_take_back(step->worker, &step->device, true);
         step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;
 }

@@ -248,22 +248,26 @@ int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
 
 int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
         uint64_t start = worker->picture->start;
+        _cleanup_close_ int lock = -1;
         NamesEntry entry = {};
         int r;
 
         r = names_read(&worker->names, device, start, &entry);
         /*
          * meant for a device that someone else has replaced or reshaped, or half given by one who
-         * died; or another worker has just given it, perhaps to what the device has become by now
+         * died; or another worker has just given it, perhaps to what the device has become by now.
+         * While somebody gives or takes one it is in the middle of a job: who reads beside that is
+         * not believed, and has nothing to take back.
          */
-        if (r == -ESTALE && names_lock(&worker->names) >= 0) {
+        if (r == -ESTALE)
+                lock = names_lock(&worker->region, false);
+        if (lock >= 0) {
                 r = read_shape(worker, kernel, device);
                 if (r >= 0)
                         r = names_read(&worker->names, device, start, &entry);
                 if (r == -ESTALE)
                         (void)publish_take_back(worker, kernel,
                                                 names_are_for(&worker->names, device, start));
-                names_unlock(&worker->names);
         }
         if (r == -ENOMEM)
                 return r;

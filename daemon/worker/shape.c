@@ -384,7 +384,7 @@ int shape_destroy(Step *step) {
         r = kernel_device_open(step->region, step->device.name, &after);
         if (r < 0 || after.identity != step->device.identity) {
                 roster_remove(&step->worker->roster, step->device.name);
-                names_forget(&step->worker->names, step->device.name);
+                names_forget(&step->worker->names, step->region, step->device.name);
                 return 0;
         }
 

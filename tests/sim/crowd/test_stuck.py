@@ -195,10 +195,11 @@ def only_job():
 
 
 def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
-    """Devices of other regions come and go meanwhile."""
+    """Devices of other regions come and go meanwhile, with names, and all that there is can be read."""
     for region in regions:
-        path = begin_create(4 * MIB, region=region).result()
-        equal(get(path, DEVICE_FACE, "Size"), 4 * MIB, f"{what}: size of another")
+        path = begin_create(4 * MIB, region=region, label="another").result()
+        equal(get(path, DEVICE_FACE, "Label"), "another", f"{what}: label of another")
+        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
         call(path, DEVICE_FACE, "Destroy", "a{sv}", {})
 
 
