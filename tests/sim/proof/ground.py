@@ -7,6 +7,7 @@ import glob
 import itertools
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import time
@@ -28,6 +29,8 @@ KEPT = "/var/lib/daxd/layouts"
 # come to lie first, and so that every device has one in each of its ranges.
 MARK = 4096
 FORMER = "former"
+NEAR = 32 * MIB
+FAR = (64, 144, 192, 256, 320, 448, 576)  # MiB
 
 
 def put(path, value):
@@ -129,7 +132,7 @@ class Ground:
             for name in os.listdir(folder):
                 if os.path.isfile(f"{folder}/{name}"):
                     os.unlink(f"{folder}/{name}")
-        subprocess.run(["bash", "-c", "rm -rf /run/daxd/*"], check=True)
+        clear("/run/daxd")
         self.sim.reboot()
         subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
 
@@ -149,8 +152,10 @@ class Ground:
 
     def leave_secret(self, region):
         """An owner comes and goes. Returns where, and what daxd remembers of it."""
-        path = call(object_path("region", region), REGION, "CreateDevice", "ta{sv}", 0,
-                    {"all": True, "label": FORMER})
+        place = object_path("region", region)
+        ranges = left_in(managed_objects()[place][REGION]["FreeExtents"])
+        path = call(place, REGION, "CreateDevice", "ta{sv}", sum(size for _, size in ranges),
+                    {"ranges": ranges, "label": FORMER})
         pieces = self.pieces(path)
         call(path, DEVICE, "Destroy", "a{sv}", {})
         return pieces, get_text(OWNERS) + "\n"
@@ -247,13 +252,28 @@ class Ground:
         return said("daxd")[self.log_begin:]
 
 
+def clear(folder):
+    for name in os.listdir(folder):
+        path = f"{folder}/{name}"
+        shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
+
+
 def spots(start, size):
     """Where marks are in a range."""
-    near = 32 * MIB
     return [at for region in REGIONS
-            for at in (*range(region.start, region.start + near, 2 * MIB),
-                       *range(region.start + near, region.start + region.size, 16 * MIB))
+            for at in (*range(region.start, region.start + NEAR, 2 * MIB),
+                       *range(region.start + NEAR, region.start + region.size, 16 * MIB))
             if start <= at < start + size]
+
+
+def left_in(extents):
+    """Where the former owner was: in all of what is near, and here and there behind it, so that what
+    comes to lie there has several pieces to be wiped, of which none takes long. One that has a name may
+    lie in eight."""
+    pieces = [(0, NEAR + 4 * MIB)] + [(at * MIB, 4 * MIB) for at in FAR]
+    return [[max(start, begin), min(start + size, begin + length) - max(start, begin)]
+            for begin, length in pieces for start, size in extents
+            if max(start, begin) < min(start + size, begin + length)]
 
 
 def is_running(pid):
