@@ -14,7 +14,7 @@ import time
 
 from control import Control
 from harness import MIB, DBusError, REGIONS, call, fail, managed_objects, object_path
-from system import System, said
+from system import WORKER_SOCKET, System, said
 
 BLOCK = 128 * MIB
 ROOT = "/org/daxd1"
@@ -92,6 +92,7 @@ class Ground:
         self.system = System()
         self.system.start()
         self.watch = None  # who sees system calls, if anybody does
+        self.wrapper = ()  # of the workers that are started now
         self.secret = self.others = ""
         self.log_begin = 0
         self.left = {}  # in each region, by its former owner
@@ -132,18 +133,22 @@ class Ground:
             for name in os.listdir(folder):
                 if os.path.isfile(f"{folder}/{name}"):
                     os.unlink(f"{folder}/{name}")
-        clear("/run/daxd")
+        clear("/run/daxd", os.path.basename(WORKER_SOCKET))
         self.sim.reboot()
         subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
 
     def stop_all(self):
+        """All that has to do with daxd; the bus, and who starts workers, remember nothing of it."""
         self.kill_daxd()
-        self.system.stop()
         self.wait_workers_gone()
 
     def start_all(self):
-        self.system.start_bus()
-        self.system.start_workers(wrapper=self.watch.wrapper if self.watch else ())
+        wrapper = self.watch.wrapper if self.watch else ()
+        if wrapper != self.wrapper:
+            self.system.stop()
+            self.system.start_bus()
+            self.system.start_workers(wrapper=wrapper)
+            self.wrapper = wrapper
         self.start_daxd()
         self.system.wait_layouts()
 
@@ -252,9 +257,11 @@ class Ground:
         return said("daxd")[self.log_begin:]
 
 
-def clear(folder):
+def clear(folder, kept):
     for name in os.listdir(folder):
         path = f"{folder}/{name}"
+        if name == kept:
+            continue
         shutil.rmtree(path) if os.path.isdir(path) else os.unlink(path)
 
 
