@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The ground on which points are tried: a machine with two regions that somebody else uses as well,
-whose free memory holds what its last owner has left, and daxd on it. It is as after a boot for each
+where an owner has left something in the free memory, and daxd on it. It is as after a boot for each
 point."""
 
 import glob
@@ -30,7 +30,7 @@ KEPT = "/var/lib/daxd/layouts"
 MARK = 4096
 FORMER = "former"
 NEAR = 32 * MIB
-FAR = (64, 144, 192, 256, 320, 448, 576)  # MiB
+FAR = (64, 128, 192, 256, 320, 448, 576)  # MiB
 
 
 def put(path, value):
@@ -101,7 +101,7 @@ class Ground:
 
     def begin(self, region):
         """As after a boot, and a start of daxd on what there was then: somebody else has taken a bit
-        of each region, and all that is free holds what an owner has left who has gone."""
+        of each region, and an owner who has gone has left something in what is free."""
         serial = next(self.serials)
         self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
         self.reboot()
@@ -190,6 +190,11 @@ class Ground:
         """Where what an owner has left still is. `sim`: who is asked."""
         return tuple(at for pieces, _ in self.left.values() for piece in pieces
                      for at in spots(*piece) if sim.find(at, MARK, self.secret) is not None)
+
+    def had_owner(self, start, size):
+        """Whether a mark of his is to be found there."""
+        return any(start <= at < start + size for pieces, _ in self.left.values()
+                   for piece in pieces for at in spots(*piece))
 
     def find(self, start, size, pattern):
         """Where a mark is; None when it is nowhere."""

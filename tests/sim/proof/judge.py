@@ -188,6 +188,12 @@ def check_error(error):
          f"no clear message: {error}")
 
 
+def readable(picture):
+    """The ranges of a picture's own devices that can be mapped."""
+    return {place for entry in picture.own if len(entry) > 3 and entry[3] == "device_dax"
+            for place in entry[1]}
+
+
 # --- all together ---------------------------------------------------------------------------------
 
 

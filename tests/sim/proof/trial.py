@@ -141,6 +141,9 @@ class Reference:
         judge.check_bus(ground)
         judge.check_secret(ground)
         need(self.wanted.own != self.before.own, "it changes nothing")
+        taken = judge.readable(self.wanted) - judge.readable(self.before)
+        need(not taken or any(ground.had_owner(*place) for place in taken),
+             f"what becomes readable had no owner before: {taken}")
 
     def operate(self, trial):
         return trial.run()
