@@ -66,11 +66,12 @@ static char *begin_job(sd_bus *bus, Bare *bare, const char *operation, const cha
                 raw_die("a path", "out of memory");
         signal = new_added(bus, path, "org.daxd1.Job");
         check("no properties",
-              sd_bus_message_append(signal, "a{sv}", 12, "Id", "t", bare->jobs, "Tag", "s", "",
+              sd_bus_message_append(signal, "a{sv}", 13, "Id", "t", bare->jobs, "Tag", "s", "",
                                     "Sender", "s", sender, "Uid", "u", 0, "Origin", "s", "bus",
                                     "Operation", "s", operation, "Objects", "ao", 1, bare->region,
                                     "Step", "u", 0, "Steps", "u", 0, "StepName", "s", "",
-                                    "Progress", "d", 0.0, "Cancelable", "b", 1));
+                                    "Progress", "d", 0.0, "StartTime", "t", bare->jobs,
+                                    "Cancelable", "b", 1));
         send_added(bus, signal);
         return path;
 }

@@ -3,8 +3,8 @@
 what it does while nothing is to be done. No test: it prints figures, which mean something only
 against each other.
 
-`./check --bench` runs it. Needs dax_hmem.region_idle=Y, bench-floor and bench-client in /usr/local/bin,
-a first region of at least 512 MiB, and time: DAXD_COUNT devices (256), DAXD_ROUNDS rounds (3), DAXD_IDLE
+`./check --bench` runs it. Needs dax_hmem.region_idle=Y, bench-floor, bench-bare and bench-client in
+/usr/local/bin, a first region of at least 512 MiB, and time: DAXD_COUNT devices (256), DAXD_ROUNDS rounds (3), DAXD_IDLE
 seconds (60).
 """
 
@@ -70,10 +70,11 @@ def by_bare(function):
     """The same calls to a daemon that does no more than it must: see bare.c."""
     with subprocess.Popen(["bench-bare", FOLDER, str(REGION_ID), str(COUNT), str(SIZE)],
                           stdout=subprocess.PIPE, text=True) as process:
-        equal(process.stdout.readline(), "ready\n", "what bench-bare says")
-        spent = function()
-        process.kill()
-    return spent
+        try:
+            equal(process.stdout.readline(), "ready\n", "what bench-bare says")
+            return function()
+        finally:
+            process.kill()
 
 
 def by_daxctl():
