@@ -17,7 +17,6 @@
 #include "daemon/engine/internal.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/settle.h"
-#include "daemon/util/clock.h"
 #include "daemon/util/log.h"
 
 #include <inttypes.h>
@@ -25,8 +24,8 @@
 #include <string.h>
 
 #define ATTEMPTS_MAX 2
-#define TELL_USEC 100000 /* listeners are not told more often how far a job is */
 
+static void job_show_step(Job *job, size_t step, double part);
 static void job_read(Job *job, bool all);
 static void job_read_after_all(Job *job);
 static void job_next_steps(Job *job);
@@ -197,6 +196,12 @@ static void job_fail(Job *job, int r, Failure *failure) {
 
 /* --- reading ------------------------------------------------------------------------------------ */
 
+/* No step is under way. */
+static void job_show_nothing(Job *job) {
+        job->untold |= job->step_name != NULL;
+        free(TAKE_PTR(job->step_name));
+}
+
 static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Failure *failure) {
         const JobView view = {
                 .now = now,
@@ -260,8 +265,8 @@ static int job_make_plan(Job *job, Failure *failure) {
         }
 
         job->step = 0;
-        free(TAKE_PTR(job->step_name)); /* it was one of another plan */
         job->asked = 0;
+        job_show_nothing(job); /* it was a step of another plan */
         return 0;
 }
 
@@ -445,9 +450,22 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 job_take_region(job, answer);
 }
 
+/* Now and then while a worker is at it: listeners hear of what has changed here and nowhere else. */
+static void job_look(uint64_t step, double part, void *userdata) {
+        Job *job = userdata;
+
+        if (job->stage == JOB_RUNNING)
+                job_show_step(job, job->step + MIN(step, (uint64_t)job->n_sent - 1), part);
+        if (!job->untold)
+                return;
+        job->untold = false;
+        engine_job_changed(job->engine, job);
+}
+
 static void job_call(Job *job, WorkerTask *task) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
+        task->progress = job_look;
         task->userdata = job;
         if (workers_call(engine_workers(job->engine), task, &job->call) < 0)
                 job_fail(job, -ENOMEM, &failure);
@@ -691,7 +709,6 @@ static void job_name_step(Job *job) {
 
 /* Shows that @step is under way, and how much of it is done, from 0 to 1. */
 static void job_show_step(Job *job, size_t step, double part) {
-        uint64_t now = clock_usec(CLOCK_MONOTONIC);
         double n_steps = MAX(job->plan->n_steps, (size_t)1);
         double progress = MIN(((double)step + part) / n_steps, 1.0);
 
@@ -701,17 +718,6 @@ static void job_show_step(Job *job, size_t step, double part) {
                 job->shown_step = step;
                 job_name_step(job);
         }
-        if (!job->untold || now - job->told_usec < TELL_USEC)
-                return;
-        job->told_usec = now;
-        job->untold = false;
-        engine_job_changed(job->engine, job);
-}
-
-static void job_steps_progress(uint64_t step, double part, void *userdata) {
-        Job *job = userdata;
-
-        job_show_step(job, job->step + MIN(step, (uint64_t)job->n_sent - 1), part);
 }
 
 /* What the devices are called that the first @n of the steps have made. */
@@ -886,9 +892,7 @@ static int job_prepare_steps(Job *job, bool *ret_memory) {
 }
 
 static void job_next_steps(Job *job) {
-        WorkerTask task = { .request = job_request(job, WORKER_STEPS),
-                            .done = job_steps_done,
-                            .progress = job_steps_progress };
+        WorkerTask task = { .request = job_request(job, WORKER_STEPS), .done = job_steps_done };
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         int r;
 
@@ -944,6 +948,7 @@ static void job_settle(Job *job) {
 
         job->stage = JOB_READING;
         job->fresh = dax_region_free(job->fresh);
+        job_show_nothing(job);
         failure_deinit(&job->unrestored);
         if (record->auto_online[0] == '\0' && record->told[0] == '\0') {
                 job_read(job, true);
@@ -964,8 +969,6 @@ static void job_go_back(Job *job) {
 void job_start(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
-        /* that it is there has been told, and most have ended before more is to be */
-        job->told_usec = clock_usec(CLOCK_MONOTONIC);
         if (!job->settles) {
                 job->stage = JOB_READING;
                 job_presume(job);

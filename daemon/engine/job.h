@@ -91,10 +91,9 @@ struct Job {
         JobRequest request;
         uint64_t start_time; /* µs, CLOCK_REALTIME */
         JobStage stage;
-        size_t step;        /* how many of the plan's have been done, as far as it is known */
-        size_t shown_step;  /* which one is under way, as far as a worker has told */
-        uint64_t told_usec; /* µs, CLOCK_MONOTONIC: when listeners were told of that last */
-        bool untold;        /* it has changed since */
+        size_t step;       /* how many of the plan's have been done, as far as it is known */
+        size_t shown_step; /* which one is under way, as far as a worker has told */
+        bool untold;       /* what is shown of it has changed since listeners were told */
         char *step_name;
         double progress; /* 0 to 1 */
         bool cancelled;

@@ -5,9 +5,7 @@
 #include "daemon/engine/workers.h"
 
 #include <assert.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -20,6 +18,8 @@
 #define MEMORY_CONNECTION 0
 /* How often what does no harm twice is asked again of another worker, when one has died over it. */
 #define TRIES_MAX 8
+/* How often it is looked how far calls are: listeners are to hear of it ten times a second at most. */
+#define LOOK_USEC 125000
 
 typedef struct Connection {
         Workers *workers;
@@ -57,8 +57,7 @@ static void connection_close(Connection *connection) {
         connection->fd = -1;
         connection->greeted = false;
         connection->broken = 0;
-        if (connection->board)
-                (void)munmap(TAKE_PTR(connection->board), sizeof(*connection->board));
+        connection->board = worker_board_free(connection->board);
         worker_answer_deinit(&connection->answer);
 }
 
@@ -138,7 +137,7 @@ static int workers_look(sd_event_source *source, uint64_t usec, void *userdata) 
 
         if (!again)
                 return 0;
-        (void)sd_event_source_set_time_relative(source, WORKERS_LOOK_USEC);
+        (void)sd_event_source_set_time_relative(source, LOOK_USEC);
         return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
@@ -148,7 +147,7 @@ static void workers_begin_looking(Workers *workers) {
 
         if (sd_event_source_get_enabled(workers->look, &on) != 0)
                 return;
-        (void)sd_event_source_set_time_relative(workers->look, WORKERS_LOOK_USEC);
+        (void)sd_event_source_set_time_relative(workers->look, LOOK_USEC);
         (void)sd_event_source_set_enabled(workers->look, SD_EVENT_ONESHOT);
 }
 
@@ -229,22 +228,6 @@ static int connection_ready(sd_event_source *source, int fd, uint32_t revents, v
         }
 }
 
-/* Makes the board. Returns the descriptor by which it is handed on, or an errno. */
-static int connection_make_board(Connection *connection) {
-        _cleanup_close_ int fd = memfd_create("daxd-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        void *board;
-
-        if (fd < 0 || ftruncate(fd, sizeof(WorkerBoard)) < 0 ||
-            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-                return -errno;
-        board = mmap(NULL, sizeof(WorkerBoard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (board == MAP_FAILED)
-                return -errno;
-
-        connection->board = board;
-        return TAKE_FD(fd);
-}
-
 static int connection_open(Connection *connection) {
         Workers *workers = connection->workers;
         _cleanup_close_ int board = -1;
@@ -262,7 +245,7 @@ static int connection_open(Connection *connection) {
         if (connect(connection->fd, (struct sockaddr *)&address, sizeof(address)) < 0)
                 return -errno;
 
-        board = connection_make_board(connection);
+        board = worker_board_new(&connection->board);
         if (board < 0)
                 return board;
         hello.serial = ++workers->serial;
@@ -413,9 +396,8 @@ int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers *
         if (r >= 0)
                 r = sd_event_source_set_enabled(workers->dispatch, SD_EVENT_OFF);
         if (r >= 0)
-                r = sd_event_add_time_relative(event, &workers->look, CLOCK_MONOTONIC,
-                                               WORKERS_LOOK_USEC, WORKERS_LOOK_USEC / 10,
-                                               workers_look, workers);
+                r = sd_event_add_time_relative(event, &workers->look, CLOCK_MONOTONIC, LOOK_USEC,
+                                               LOOK_USEC / 10, workers_look, workers);
         if (r >= 0)
                 r = sd_event_source_set_enabled(workers->look, SD_EVENT_OFF);
         if (r < 0)

@@ -22,10 +22,9 @@ typedef struct WorkerCall WorkerCall;
 typedef void (*WorkerCallDone)(int error, WorkerAnswer *answer, void *userdata);
 /*
  * Which of its steps the call is at, and the part of that which is done, from 0 to 1: also when the
- * worker hangs there. Called again and again meanwhile, every WORKERS_LOOK_USEC.
+ * worker hangs there. Called again and again while the call waits or runs, eight times a second.
  */
 typedef void (*WorkerCallProgress)(uint64_t step, double part, void *userdata);
-#define WORKERS_LOOK_USEC 120000
 
 /* @lock_fd is borrowed, and is handed to every worker. */
 int workers_new(sd_event *event, const char *socket_path, int lock_fd, Workers **ret_workers);

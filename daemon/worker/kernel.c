@@ -5,12 +5,12 @@
 #include "daemon/worker/kernel.h"
 #include "daemon/util/file.h"
 #include "daemon/worker/attribute.h"
+#include "daemon/worker/region-lock.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define SYS_DEVICES "/sys/devices"
@@ -228,11 +228,12 @@ static bool kernel_offers_memmap(void) {
                strcmp(text, "N") != 0;
 }
 
-int kernel_region_open(uint32_t id, KernelRegion *ret_region) {
+int kernel_region_open(uint32_t id, int locks, KernelRegion *ret_region) {
         _cleanup_kernel_region_ KernelRegion region = KERNEL_REGION_INIT;
         int r;
 
         region.id = id;
+        region.locks = locks;
         region.dir = find_parent(id);
         if (region.dir < 0)
                 return region.dir;
@@ -331,7 +332,7 @@ int kernel_device_open(const KernelRegion *region, const char *name, KernelDevic
                 return -EINVAL;
         r = device_open(region->dir, name, O_NOFOLLOW, ret_device);
         if (r >= 0)
-                ret_device->lock = dirfd(region->listing);
+                ret_device->locks = region->locks;
         return r;
 }
 
@@ -355,14 +356,14 @@ void kernel_device_deinit(KernelDevice *device) {
 }
 
 void kernel_device_lock(const KernelDevice *device, bool writes) {
-        while (device->lock >= 0 && flock(device->lock, writes ? LOCK_EX : LOCK_SH) < 0 &&
-               errno == EINTR)
-                ;
+        if (device->locks >= 0)
+                (void)region_lock_take(device->locks, device->region, REGION_LOCK_SHAPES, !writes,
+                                       true);
 }
 
 void kernel_device_unlock(const KernelDevice *device) {
-        if (device->lock >= 0)
-                (void)flock(device->lock, LOCK_UN);
+        if (device->locks >= 0)
+                region_lock_release(device->locks, device->region, REGION_LOCK_SHAPES);
 }
 
 int kernel_device_driver(const KernelDevice *device, char *buffer, size_t size) {

@@ -17,7 +17,8 @@
 typedef struct KernelRegion {
         uint32_t id;
         int dir;           /* the folder that has dax_region/ and the devices */
-        DIR *listing;      /* the same, to be listed, and locked: see kernel_device_lock() */
+        DIR *listing;      /* the same, to be listed */
+        int locks;         /* the worker's, see region-lock.h; -1: no other worker is there */
         uint64_t identity; /* of dax_region/ */
         uint64_t size;
         bool is_static;
@@ -29,7 +30,7 @@ typedef struct KernelDevice {
         uint32_t region;
         uint32_t instance;
         int dir;
-        int lock; /* its region's */
+        int locks; /* its region's */
         uint64_t identity;
 } KernelDevice;
 
@@ -38,14 +39,14 @@ typedef struct KernelNames {
         size_t count;
 } KernelNames;
 
-#define KERNEL_REGION_INIT ((KernelRegion){ .dir = -1 })
-#define KERNEL_DEVICE_INIT ((KernelDevice){ .dir = -1, .lock = -1 })
+#define KERNEL_REGION_INIT ((KernelRegion){ .dir = -1, .locks = -1 })
+#define KERNEL_DEVICE_INIT ((KernelDevice){ .dir = -1, .locks = -1 })
 #define _cleanup_kernel_region_ _cleanup_(kernel_region_deinit)
 #define _cleanup_kernel_device_ _cleanup_(kernel_device_deinit)
 #define _cleanup_kernel_names_ _cleanup_(kernel_names_deinit)
 
-/* By id: 0, or -ENOENT and the like when there is none. */
-int kernel_region_open(uint32_t id, KernelRegion *ret_region);
+/* By id: 0, or -ENOENT and the like when there is none. @locks is borrowed. */
+int kernel_region_open(uint32_t id, int locks, KernelRegion *ret_region);
 void kernel_region_deinit(KernelRegion *region);
 /*
  * Whether the handle's region is still there, and is not just being taken away: then its parent has

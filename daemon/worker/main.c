@@ -13,6 +13,7 @@
 #include "daemon/worker/inventory.h"
 #include "daemon/worker/origin.h"
 #include "daemon/worker/privilege.h"
+#include "daemon/worker/region-lock.h"
 #include "daemon/worker/result.h"
 #include "daemon/worker/step.h"
 
@@ -20,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -44,7 +44,7 @@ static bool peer_is_daxd(int fd) {
 }
 
 /* Takes a share in daxd's lock: it is held as long as this process lives, stuck or not. */
-static int check_lock(int fd, WorkerDone *done) {
+static int take_lock(int fd, WorkerDone *done) {
         struct stat given, meant;
 
         if (fstat(fd, &given) < 0 || lstat(WORKER_LOCK_PATH, &meant) < 0)
@@ -57,34 +57,19 @@ static int check_lock(int fd, WorkerDone *done) {
         return 0;
 }
 
-/* Whoever could make it shorter could end this process with it. */
-static int map_board(Worker *worker, int fd, WorkerDone *done) {
-        int seals = fcntl(fd, F_GET_SEALS);
-        struct stat st;
-        void *board;
-
-        if (seals < 0 || fstat(fd, &st) < 0)
-                return refuse(done, errno, "board");
-        if (!(seals & F_SEAL_SHRINK) || st.st_size < (off_t)sizeof(*worker->board))
-                return refuse(done, EINVAL, "board");
-        board = mmap(NULL, sizeof(*worker->board), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (board == MAP_FAILED)
-                return refuse(done, errno, "board");
-
-        worker->board = board;
-        return 0;
-}
-
 /* @fds: the lock, and the board. Takes the lock. */
 static int serve_hello(Worker *worker, int fds[static WORKER_FDS_MAX], WorkerDone *done) {
         int r;
 
-        r = check_lock(fds[0], done);
-        if (r == 0)
-                r = map_board(worker, fds[1], done);
-        if (r == 0)
-                worker->lock_fd = TAKE_FD(fds[0]);
-        return r;
+        r = take_lock(fds[0], done);
+        if (r != 0)
+                return r;
+        r = worker_board_map(fds[1], &worker->board);
+        if (r < 0)
+                return refuse(done, r, "board");
+
+        worker->lock_fd = TAKE_FD(fds[0]);
+        return 0;
 }
 
 /* --- requests --------------------------------------------------------------------------------- */
@@ -122,6 +107,7 @@ static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep 
                 return refuse(done, EPROTO, "hello");
         if (request->op != WORKER_STEPS)
                 worker_forget(worker);
+        worker->waits = request->op != WORKER_INVENTORY;
 
         switch ((WorkerOp)request->op) {
         case WORKER_INVENTORY:
@@ -225,6 +211,10 @@ int main(void) {
         worker.event_fd = open("/sys/kernel/uevent_seqnum", O_RDONLY | O_CLOEXEC);
         if (worker.event_fd < 0)
                 return start_failed("/sys/kernel/uevent_seqnum", -errno);
+        r = region_lock_open();
+        if (r < 0)
+                return start_failed("the locks of regions", r);
+        worker.locks_fd = r;
         r = memory_open(&worker.memory);
         if (r < 0)
                 return start_failed("memory", r);

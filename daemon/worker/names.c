@@ -8,11 +8,11 @@
 
 #include "daemon/worker/names.h"
 #include "daemon/util/file.h"
+#include "daemon/worker/region-lock.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #define NAMES_FOLDER "/run/daxd/names"
@@ -179,16 +179,11 @@ int names_link(Names *names, const char *device, const NamesKey *key) {
 }
 
 int names_lock(const KernelRegion *region, bool wait) {
-        _cleanup_close_ int fd = openat(region->dir, "dax_region",
-                                        O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        return region_lock_take(region->locks, region->id, REGION_LOCK_NAMES, false, wait);
+}
 
-        if (fd < 0)
-                return -errno;
-        while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
-                if (errno != EINTR)
-                        return -errno;
-
-        return TAKE_FD(fd);
+void names_unlock(const KernelRegion *region) {
+        region_lock_release(region->locks, region->id, REGION_LOCK_NAMES);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -296,12 +291,11 @@ int names_unlink(Names *names, const char *device) {
 }
 
 void names_forget(Names *names, const KernelRegion *region, const char *device) {
-        _cleanup_close_ int lock = -1;
         NamesKey given;
 
-        if (read_link(names, device, &given) <= 0)
+        if (read_link(names, device, &given) <= 0 || names_lock(region, true) < 0)
                 return;
-        lock = names_lock(region, true);
-        if (lock >= 0 && names_remove_file(names, device) >= 0)
+        if (names_remove_file(names, device) >= 0)
                 (void)names_unlink(names, device);
+        names_unlock(region);
 }

@@ -50,11 +50,11 @@ int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry
 /* Whether what has been given, or was about to be, is for the device as it is in the picture. */
 bool names_are_for(Names *names, const DaxDevice *device, uint64_t start);
 /*
- * Keeps others from taking back what is being given in this region. Returns a descriptor that holds the
- * lock until it is closed, or an errno: -EWOULDBLOCK where somebody else has it and @wait is not set. He
- * may hang in the kernel, so who only reads does not wait.
+ * Keeps others from taking back what is being given in this region. 0 or an errno: -EWOULDBLOCK where
+ * somebody else has it and @wait is not set. He may hang in the kernel.
  */
 int names_lock(const KernelRegion *region, bool wait);
+void names_unlock(const KernelRegion *region);
 /* Says that this name is being given, and before anything of it is done. */
 int names_begin(Names *names, const char *device, const NamesKey *key);
 /* Prepares what udev will read. The access is for udev only where @open; else it is kept for us. */

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #define PATH_FIELD_MAX 1024
@@ -121,6 +123,47 @@ static bool access_is_sane(const char *user, const char *group, uint32_t mode) {
 
 static bool range_fits(DaxRange range, uint64_t size) {
         return range.size > 0 && range.offset <= size && range.size <= size - range.offset;
+}
+
+/* --- the board -------------------------------------------------------------------------------- */
+
+int worker_board_map(int fd, WorkerBoard **ret_board) {
+        int seals = fcntl(fd, F_GET_SEALS);
+        struct stat st;
+        void *board;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (seals < 0 || !(seals & F_SEAL_SHRINK) || st.st_size < (off_t)sizeof(WorkerBoard))
+                return -EINVAL;
+        board = mmap(NULL, sizeof(WorkerBoard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (board == MAP_FAILED)
+                return -errno;
+
+        *ret_board = board;
+        return 0;
+}
+
+int worker_board_new(WorkerBoard **ret_board) {
+        _cleanup_close_ int fd = memfd_create("daxd-board", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        const WorkerBoard empty = {};
+        int r;
+
+        if (fd < 0)
+                return -errno;
+        /* writing takes the memory now: when there is none, this fails, and no look at it later */
+        if (pwrite(fd, &empty, sizeof(empty), 0) != sizeof(empty) ||
+            fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+                return errno > 0 ? -errno : -EIO;
+
+        r = worker_board_map(fd, ret_board);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+WorkerBoard *worker_board_free(WorkerBoard *board) {
+        if (board)
+                (void)munmap(board, sizeof(*board));
+        return NULL;
 }
 
 /* --- the worker sends ------------------------------------------------------------------------- */

@@ -27,7 +27,7 @@ typedef enum WorkerOp {
         WORKER_INVENTORY, /* by libdaxctl in a child: the whole machine, every device */
         WORKER_REGION,    /* one region: attributes, names, and one device, or all */
         WORKER_HOLDERS,   /* who has the device open or mapped */
-        WORKER_STEPS,     /* steps of a plan, up to the first that fails; carries the record's */
+        WORKER_STEPS,     /* steps of a plan, up to the first that fails; carries their record */
         WORKER_RESTORE, /* what a bind that died in the middle may have left: value, device, mode */
         WORKER_CANCEL,
         _WORKER_OP_MAX,
@@ -146,8 +146,8 @@ typedef struct WorkerDone {
 
 /*
  * Memory that daxd shares with one worker: what the worker is at is seen there also while it hangs in
- * the kernel, and nobody is woken by it. The descriptor is of a file in memory that cannot shrink. What
- * daxd reads may be of two moments, so it is for showing and for nothing else.
+ * the kernel, and it wakes nobody. What daxd reads may be of two moments, so it is for showing and for
+ * nothing else.
  */
 typedef struct WorkerBoard {
         _Atomic uint64_t serial; /* of the STEPS; what follows is of no others */
@@ -155,6 +155,15 @@ typedef struct WorkerBoard {
         _Atomic uint64_t done;   /* how far that has come, in its blocks or bytes */
         _Atomic uint64_t total;  /* 0: it does not tell */
 } WorkerBoard;
+
+/* Makes one. Returns the descriptor by which it is handed on, which is the caller's, or an errno. */
+int worker_board_new(WorkerBoard **ret_board);
+/*
+ * Maps the one behind the descriptor, which nobody may be able to make shorter: who then looked at it
+ * would be killed. 0, -EINVAL where it is not so, or another errno.
+ */
+int worker_board_map(int fd, WorkerBoard **ret_board);
+WorkerBoard *worker_board_free(WorkerBoard *board);
 
 /* What has come of one answer so far. */
 typedef struct WorkerAnswer {

@@ -82,7 +82,6 @@ static int give_name(Step *step, const NamesEntry *entry) {
 
 int publish_name(Step *step) {
         NamesEntry entry = { .access = step->what->access };
-        _cleanup_close_ int lock = -1;
         int r;
 
         memcpy(entry.label, step->what->label, sizeof(entry.label));
@@ -107,10 +106,11 @@ int publish_name(Step *step) {
                 return result_set(step->done, WORKER_RESHAPED, 0, NULL, "devices/%s/size",
                                   step->device.name);
 
-        lock = names_lock(step->region, true);
-        if (lock < 0)
-                return publish_kernel(step, lock, "name", entry.label);
+        r = names_lock(step->region, true);
+        if (r < 0)
+                return publish_kernel(step, r, "name", entry.label);
         r = give_name(step, &entry);
+        names_unlock(step->region);
         if (r != 0)
                 return r;
 
@@ -141,10 +141,13 @@ int publish_take_back(Worker *worker, const KernelDevice *device, bool is_for_no
 }
 
 int publish_retract(Step *step) {
-        _cleanup_close_ int lock = names_lock(step->region, true);
         int r;
 
-        r = lock < 0 ? lock : publish_take_back(step->worker, &step->device, true);
+        r = names_lock(step->region, true);
+        if (r >= 0) {
+                r = publish_take_back(step->worker, &step->device, true);
+                names_unlock(step->region);
+        }
         step_forget(step, STEP_KNOWS_NAMES);
         return r < 0 ? publish_kernel(step, r, "name", NULL) : 0;
 }

@@ -248,7 +248,6 @@ int reader_rest(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
 
 int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
         uint64_t start = worker->picture->start;
-        _cleanup_close_ int lock = -1;
         NamesEntry entry = {};
         int r;
 
@@ -256,18 +255,17 @@ int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) 
         /*
          * meant for a device that someone else has replaced or reshaped, or half given by one who
          * died; or another worker has just given it, perhaps to what the device has become by now.
-         * While somebody gives or takes one it is in the middle of a job: who reads beside that is
-         * not believed, and has nothing to take back.
+         * Who reads all regions finds some in the middle of a job, perhaps one that hangs: of these
+         * he is not believed, and has nothing to take back.
          */
-        if (r == -ESTALE)
-                lock = names_lock(&worker->region, false);
-        if (lock >= 0) {
+        if (r == -ESTALE && names_lock(&worker->region, worker->waits) >= 0) {
                 r = read_shape(worker, kernel, device);
                 if (r >= 0)
                         r = names_read(&worker->names, device, start, &entry);
                 if (r == -ESTALE)
                         (void)publish_take_back(worker, kernel,
                                                 names_are_for(&worker->names, device, start));
+                names_unlock(&worker->region);
         }
         if (r == -ENOMEM)
                 return r;

@@ -233,9 +233,10 @@ int step_refuse_leak(const Step *step, const DaxRanges *ranges) {
 void step_show(const Step *step, uint64_t done, uint64_t total) {
         WorkerBoard *board = step->worker->board;
 
+        board->total = 0; /* what is there of the last one is not of this */
         board->step = step->number;
-        board->total = total;
         board->done = done;
+        board->total = total;
 }
 
 int step_note(const Step *step, const char *format, ...) {

@@ -8,8 +8,6 @@
 #include "daemon/worker/reader.h"
 #include "daemon/worker/result.h"
 
-#include <sys/mman.h>
-
 void worker_forget(Worker *worker) {
         for (size_t i = 0; i < worker->n_known; i++)
                 dax_device_unref(worker->known[i].device);
@@ -30,10 +28,10 @@ void worker_deinit(Worker *worker) {
         region_drop(worker);
         names_close(&worker->names);
         memory_close(&worker->memory);
-        if (worker->board)
-                (void)munmap(worker->board, sizeof(*worker->board));
+        worker_board_free(worker->board);
         closep(&worker->iomem_fd);
         closep(&worker->event_fd);
+        closep(&worker->locks_fd);
         closep(&worker->lock_fd);
         closep(&worker->fd);
 }
@@ -52,7 +50,7 @@ static int region_load(Worker *worker, uint32_t id) {
                 return 0;
 
         region_drop(worker);
-        r = kernel_region_open(id, &worker->region);
+        r = kernel_region_open(id, worker->locks_fd, &worker->region);
         if (r < 0)
                 return r;
         r = origin_find(worker->iomem_fd, &worker->region, &start);

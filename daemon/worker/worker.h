@@ -21,6 +21,8 @@ typedef struct Worker {
         WorkerSender sender;
         int lock_fd;        /* daxd's lock, from HELLO on and for life */
         WorkerBoard *board; /* daxd's, likewise */
+        int locks_fd;       /* see region-lock.h */
+        bool waits;         /* for who gives or takes a name; not who reads beside jobs */
         int iomem_fd;       /* see origin.h */
         int event_fd;       /* /sys/kernel/uevent_seqnum: the number of the kernel's last event */
         Memory memory;
@@ -38,6 +40,7 @@ typedef struct Worker {
 #define WORKER_INIT                                                                                \
         ((Worker){ .fd = -1,                                                                       \
                    .lock_fd = -1,                                                                  \
+                   .locks_fd = -1,                                                                 \
                    .iomem_fd = -1,                                                                 \
                    .event_fd = -1,                                                                 \
                    .memory = MEMORY_INIT,                                                          \

@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -458,6 +459,51 @@ static void test_many_descriptors(void **state) {
         pair_close(pair);
 }
 
+/* --- the board -------------------------------------------------------------------------------- */
+
+static void test_board(void **state) {
+        WorkerBoard *ours, *theirs;
+        int fd;
+
+        fd = worker_board_new(&ours);
+        assert_return_code(fd, -fd);
+        assert_return_code(worker_board_map(fd, &theirs), 0);
+        assert_ptr_not_equal(ours, theirs);
+        assert_int_equal(ours->serial, 0);
+        theirs->step = 3;
+        theirs->total = 10;
+        assert_int_equal(ours->step, 3);
+        assert_int_equal(ours->total, 10);
+        /* who has it cannot take it from under the others */
+        assert_int_equal(ftruncate(fd, 0), -1);
+        assert_int_equal(errno, EPERM);
+        assert_null(worker_board_free(theirs));
+        assert_null(worker_board_free(ours));
+        assert_null(worker_board_free(NULL));
+        close(fd);
+}
+
+static void test_no_board(void **state) {
+        int file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), null = some_descriptor();
+        int loose = memfd_create("loose", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        int small = memfd_create("small", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        WorkerBoard *board = NULL;
+
+        assert_return_code(ftruncate(file, 4096), errno);
+        assert_return_code(ftruncate(loose, 4096), errno);
+        assert_return_code(ftruncate(small, sizeof(*board) - 1), errno);
+        assert_return_code(fcntl(small, F_ADD_SEALS, F_SEAL_SHRINK), errno);
+        assert_int_equal(worker_board_map(file, &board), -EINVAL);
+        assert_int_equal(worker_board_map(null, &board), -EINVAL);
+        assert_int_equal(worker_board_map(loose, &board), -EINVAL);
+        assert_int_equal(worker_board_map(small, &board), -EINVAL);
+        assert_null(board);
+        close(file);
+        close(null);
+        close(loose);
+        close(small);
+}
+
 /* --- what must be refused, or do no harm ------------------------------------------------------ */
 
 static void assert_step_sane(const WorkerStep *step) {
@@ -491,7 +537,6 @@ static void assert_request_sane(const WorkerRequest *request, const WorkerStep *
                 assert_step_sane(&steps[i]);
 }
 
-/* A packet of @size bytes with a descriptor. */
 static void test_cut_requests(void **state) {
         const size_t whole = sizeof(WorkerRequest) + N_STEPS * sizeof(WorkerStep);
         WorkerStep steps[WORKER_STEPS_MAX];
@@ -720,6 +765,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_answers),      cmocka_unit_test(test_requests),
                 cmocka_unit_test(test_hello),        cmocka_unit_test(test_many_descriptors),
+                cmocka_unit_test(test_board),        cmocka_unit_test(test_no_board),
                 cmocka_unit_test(test_cut_requests), cmocka_unit_test(test_mutated_requests),
                 cmocka_unit_test(test_cut_answers),  cmocka_unit_test(test_mutated_answers),
                 cmocka_unit_test(test_disorder),     cmocka_unit_test(test_ends),

@@ -3,6 +3,7 @@
 goes on, the job says where it is, and in the end the device is as it was or as it was wanted. Needs
 --bare --region-idle, and three regions. Names of operations as words after it: these alone."""
 
+import errno
 import json
 import re
 import socket
@@ -112,12 +113,14 @@ def apply_layout():
     return begin(ROOT, MANAGER, "ApplyLayout", "s", text, {})
 
 
-# What a job says that is at such a write.
+# What a job says that is at such a write: the attribute, and what is written.
 STEP_NAMES = {
-    "*/create": "create ", "*/delete": "destroy ", "*/size": "set the size ", "*/mapping": "add ",
-    "*/align": "align ", "*/memmap_on_memory": "switch ", "*/bind": "bind ", "*/new_id": "bind ",
-    "*/remove_id": "bind ", "*/auto_online_blocks": "bind ", "*/unbind": "unbind ",
-    "*/memory*/state": "(take|bring) .* (off|on)line", "*/dax*/uevent": "(give|take) .*name"}
+    "*/create 1": "create ", "*/delete *": "destroy ", "*/size *": "set the size ",
+    "*/mapping *": "add ", "*/align *": "align ", "*/memmap_on_memory *": "switch ",
+    "*/bind *": "bind ", "*/new_id *": "bind ", "*/remove_id *": "bind ",
+    "*/auto_online_blocks *": "bind ", "*/unbind *": "unbind ",
+    "*/memory*/state offline": "take .* offline", "*/memory*/state online*": "bring .* online",
+    "*/dax*/uevent * DAXD=0": "take name ", "*/dax*/uevent * DAXD=[1-9]*": "give .* its name "}
 
 
 # name: what has to be there before, and what begins it
@@ -205,9 +208,10 @@ def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
 
 def await_step(what, at):
     """The job says which write it is at, soon after it has begun with it. Returns the job."""
-    expected = next(words for pattern, words in STEP_NAMES.items() if fnmatch(at.path, pattern))
+    write = f"{at.path} {at.value}"
+    expected = next(words for pattern, words in STEP_NAMES.items() if fnmatch(write, pattern))
     wait_until(lambda: re.match(expected, only_job()[1]["StepName"]), 3,
-               f"{what}: the job to say '{expected}' at {at.path}")
+               f"{what}: the job to say '{expected}' at {write}")
     path, job = only_job()
     require(1 <= job["Step"] <= job["Steps"], f"{what}: step {job['Step']} of {job['Steps']}")
     return path, job
@@ -322,6 +326,22 @@ def where_a_job_hangs_is_signalled_although_nothing_else_happens():
 
 
 @test
+def a_job_that_hangs_on_its_way_back_says_so():
+    before = prepare(take_first)
+    sim.fail(errno.EIO, path="*/device_dax/bind")
+    with Signals() as signals, sim.stopped(path="*/delete", signal="none") as stop:
+        pending = begin_create(4 * MIB)
+        path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        at = stop.wait()
+        signals.wait("PropertiesChanged", path,
+                     lambda args: re.match("destroy ", args[1].get("StepName", "")) and
+                     not args[1]["Cancelable"])
+        stop.release(at)
+        refused("Kernel", pending.result)
+    equal(whole(), before, "all")
+
+
+@test
 def who_follows_a_daxd_that_was_killed_waits_for_its_stuck_worker():
     for_each_write(kill_beside)
 
@@ -410,8 +430,10 @@ def wiping_is_cancelled_inside():
     with Signals() as signals:
         pending = begin_create(size, label="two", ranges=[[BLOCK, size]], wipe=True)
         path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        # of the six steps it is the fourth: some of it is done, and some is not
         signals.wait("PropertiesChanged", path,
-                     lambda args: "wipe" in args[1].get("StepName", ""))
+                     lambda args: "wipe" in args[1].get("StepName", "") and
+                     args[1]["Step"] - 1 < args[1]["Progress"] * args[1]["Steps"] < args[1]["Step"])
         call(path, JOB, "Cancel", "a{sv}", {})
         refused("Cancelled", pending.result)
     equal(whole(), before, "all")

@@ -258,6 +258,41 @@ def values_for(method, signature, text):
     return tuple(kinds[kind] for kind in single_types(signature))
 
 
+LOCKER = """
+import fcntl, os, sys
+locked = 0
+for path in sys.argv[1:]:
+    try:
+        fcntl.flock(os.open(path, os.O_RDONLY), fcntl.LOCK_EX)
+        locked += 1
+    except PermissionError:
+        continue
+print(locked, flush=True)
+sys.stdin.read()
+"""
+
+
+@clean_test
+def locks_of_a_stranger_stop_nobody():
+    """Whatever alice may open she may lock: folders and attributes in sysfs as well."""
+    create(FIRST, 4 * MIB, label="first")
+    name = create(FIRST, 6 * MIB, label="cache", ranges=[(64 * MIB, 4 * MIB), (32 * MIB, 2 * MIB)])
+    folder = os.path.dirname(os.path.realpath(device(name)))
+    places = [folder, *(f"{folder}/{path}" for path in (
+        "dax_region", "dax_region/create", "dax_region/seed", name, f"{name}/size")), "/run/daxd",
+        *(f"/run/daxd/{path}" for path in ("lock", "regions.lock", "auto-online.lock", "names"))]
+    with subprocess.Popen(["python3", "-c", LOCKER, *places], user="alice", group="alice",
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as alice:
+        require(int(alice.stdout.readline()) >= 6, "alice could not lock anything")
+        ask(dev(name), "Resize", 4 * MIB)
+        ask(dev(name), "SetLabel", "other")
+        ask(ROOT, "Refresh")
+        ask(dev(name), "Destroy")
+        ask(dev(create(FIRST, 2 * MIB, label="cache")), "Destroy")
+        alice.stdin.close()
+    agree()
+
+
 @clean_test
 def stranger_is_refused_on_every_method():
     create(FIRST, 4 * MIB, label="mine")
