@@ -53,7 +53,10 @@ int bus_report(const sd_bus_error *error, int error_code) {
                        message);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY) ||
                  sd_bus_error_has_name(error, SD_BUS_ERROR_TIMEOUT))
-                report("daxd did not answer (%s); see 'systemctl status daxd.service'", message);
+                report("daxd did not answer (%s): whether the change was made is not known yet; a "
+                       "daxd that is started again finishes a layout and undoes any other change; "
+                       "see 'systemctl status daxd.service'",
+                       message);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_ACCESS_DENIED))
                 report("access denied: %s; try again as root", message);
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED))

@@ -553,7 +553,9 @@ static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
                 if (!device || !device->tainted || (old && old->tainted))
                         continue;
                 log_line(LOG_WARNING,
-                         &(LogContext){ .message_id = LOG_MESSAGE_LEAKED, .device = device->name },
+                         &(LogContext){ .message_id = LOG_MESSAGE_LEAKED,
+                                        .devices = (const char *[]){ device->name },
+                                        .n_devices = 1 },
                          "%s was taken out of System RAM while its memory was online: that memory "
                          "is lost until the next reboot",
                          device->name);

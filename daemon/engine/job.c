@@ -128,15 +128,24 @@ static void job_refuse(Job *job, int r, Failure *failure) {
 }
 
 static void job_log(const Job *job, int priority, const char *message_id, const char *text) {
+        _cleanup_free_ const char **devices = NULL;
         char region[16], uid[16];
+        size_t n = 0;
 
+        devices = calloc(job->plan ? job->plan->n_devices + 1 : 1, sizeof(*devices));
+        for (size_t i = 0; devices && job->plan && i < job->plan->n_devices; i++)
+                if (job->plan->devices[i].action != PLAN_KEEP)
+                        devices[n++] = job->plan->devices[i].name;
+        if (devices && n == 0 && job->request.device[0] != '\0')
+                devices[n++] = job->request.device;
         snprintf(region, sizeof(region), "%" PRIu32, job->request.region);
         snprintf(uid, sizeof(uid), "%" PRIu32, (uint32_t)job->request.uid);
         log_line(priority,
                  &(LogContext){ .message_id = message_id,
                                 .job = job->id,
                                 .region = region,
-                                .device = job->request.device[0] ? job->request.device : NULL,
+                                .devices = devices,
+                                .n_devices = n,
                                 .uid = uid },
                  "%s in region %s: %s",
                  job->record ? job->record->operation : job->request.operation, region, text);
@@ -265,6 +274,7 @@ static int job_make_plan(Job *job, Failure *failure) {
         }
 
         job->step = 0;
+        job->begun = 0;
         job->asked = 0;
         job_show_nothing(job); /* it was a step of another plan */
         return 0;
@@ -287,10 +297,6 @@ static void job_plan(Job *job) {
                 return;
         }
 
-        if (job->request.dry_run) {
-                job_finish(job, JOB_DONE, NULL);
-                return;
-        }
         if (job->strangers && job->record->forward) { /* it cannot come to what was wanted */
                 (void)failure_set(&failure, CONDITION_ROLLED_BACK,
                                   "cannot go on with an unfinished %s: %s", job->record->operation,
@@ -654,6 +660,11 @@ static void job_begin(Job *job) {
                 return;
         }
 
+        if (job->request.dry_run) {
+                job_finish(job, JOB_DONE, NULL);
+                return;
+        }
+
         if (!job->record && job->request.planned)
                 r = job->request.planned(job->plan, &failure, job->request.userdata);
         if (r != 0) {
@@ -762,6 +773,8 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         size_t done = error < 0 ? job->n_sent : MIN(answer->result.steps, (uint64_t)job->n_sent);
         bool failed = error >= 0 && answer->result.problem != WORKER_OK;
         int r, s;
+
+        job->begun = job->step + MIN(done + failed, job->n_sent);
 
         r = job_take_made(job, error < 0 ? 0 : done);
         if (error >= 0 && answer->result.problem != WORKER_UNDECIDED)
@@ -961,7 +974,22 @@ static void job_settle(Job *job) {
         job_call(job, &task);
 }
 
+/* What has been wiped comes back without what was in it: who hears of the failure hears of that. */
+static void job_tell_wiped(Job *job) {
+        _cleanup_free_ char *whose = NULL;
+        _cleanup_failure_ Failure failure = FAILURE_INIT;
+
+        if (!job->plan || report_wiped(job->plan, job->begun, &whose) < 0 || !whose)
+                return;
+        (void)failure_set(&failure, job->failure.condition,
+                          "%s; what was in %s is lost, in whole or in part: wiping it had begun",
+                          failure_message(&job->failure), whose);
+        (void)failure_move(&job->failure, &failure);
+}
+
 static void job_go_back(Job *job) {
+        if (job->record->forward)
+                job_tell_wiped(job);
         job->record->forward = false;
         job_settle(job);
 }

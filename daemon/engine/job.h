@@ -92,6 +92,7 @@ struct Job {
         uint64_t start_time; /* µs, CLOCK_REALTIME */
         JobStage stage;
         size_t step;       /* how many of the plan's have been done, as far as it is known */
+        size_t begun;      /* how many may have been begun */
         size_t shown_step; /* which one is under way, as far as a worker has told */
         bool untold;       /* what is shown of it has changed since listeners were told */
         char *step_name;

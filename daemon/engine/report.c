@@ -6,6 +6,7 @@
  */
 
 #include "daemon/engine/report.h"
+#include "daemon/plan/check.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -206,4 +207,56 @@ char *report_region(const DaxRegion *region) {
                 return NULL;
         }
         return text;
+}
+
+/* Whether the part of @device that is counted from its start lies in memory of @ranges. */
+static bool part_overlaps(const DaxDevice *device, DaxRange part, const DaxRanges *ranges) {
+        uint64_t before = 0;
+
+        for (size_t i = 0; i < device->ranges.count; i++) {
+                DaxRange range = device->ranges.list[i];
+                uint64_t first = MAX(part.offset, before);
+                uint64_t end = MIN(dax_range_end(part), before + range.size);
+
+                if (first < end &&
+                    dax_ranges_overlap(ranges,
+                                       (DaxRange){ range.offset + first - before, end - first }))
+                        return true;
+                before += range.size;
+        }
+
+        return false;
+}
+
+static bool device_is_wiped(const Plan *plan, size_t n, const DaxDevice *device) {
+        for (size_t i = 0; i < n && i < plan->n_steps; i++) {
+                const PlanStep *step = &plan->steps[i];
+                const DaxDevice *wiped = plan->devices[step->device].after;
+
+                if (step->op == PLAN_WIPE && wiped &&
+                    part_overlaps(wiped, step->range, &device->ranges))
+                        return true;
+        }
+
+        return false;
+}
+
+int report_wiped(const Plan *plan, size_t n, char **ret_whose) {
+        _cleanup_free_ char *whose = NULL;
+
+        for (size_t i = 0; i < plan->n_devices; i++) {
+                const DaxDevice *before = plan->devices[i].before;
+                char *more;
+
+                if (!before || before->mode != DAX_MODE_DEVDAX || !device_is_wiped(plan, n, before))
+                        continue;
+                if (asprintf(&more, "%s%s%s", whose ?: "", whose ? ", " : "",
+                             check_device_words(before).text) < 0)
+                        return -ENOMEM;
+                free(whose);
+                whose = more;
+        }
+
+        *ret_whose = TAKE_PTR(whose);
+        return 0;
 }

@@ -5,6 +5,7 @@
 #define SD_JOURNAL_SUPPRESS_LOCATION
 
 #include "daemon/util/log.h"
+#include "daemon/util/array.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,13 +14,19 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 
-#define FIELDS_MAX 8
+/* The journal takes 1024 fields. */
+#define DEVICES_MAX 1000
 
 typedef struct Entry {
-        char *fields[FIELDS_MAX];
-        struct iovec vectors[FIELDS_MAX];
-        int count;
+        struct iovec *fields; /* each owned */
+        size_t count;
 } Entry;
+
+static void entry_deinit(Entry *entry) {
+        for (size_t i = 0; i < entry->count; i++)
+                free(entry->fields[i].iov_base);
+        free(entry->fields);
+}
 
 static void entry_add(Entry *entry, const char *format, ...) _printf_(2, 3);
 
@@ -34,8 +41,8 @@ static void entry_add(Entry *entry, const char *format, ...) {
         if (r < 0) /* a field less is better than no line */
                 return;
 
-        entry->fields[entry->count] = text;
-        entry->vectors[entry->count++] = (struct iovec){ text, r };
+        if (ARRAY_APPEND(entry->fields, entry->count, ((struct iovec){ text, r })) < 0)
+                free(text);
 }
 
 static int under_journal(void) {
@@ -44,7 +51,7 @@ static int under_journal(void) {
 
 void log_line(int priority, const LogContext *context, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
-        Entry entry = {};
+        _cleanup_(entry_deinit) Entry entry = {};
         va_list args;
         int r;
 
@@ -70,12 +77,10 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
                 entry_add(&entry, "DAXD_JOB=%llu", (unsigned long long)context->job);
         if (context && context->region)
                 entry_add(&entry, "DAXD_REGION=%s", context->region);
-        if (context && context->device)
-                entry_add(&entry, "DAXD_DEVICE=%s", context->device);
+        for (size_t i = 0; context && i < context->n_devices && i < DEVICES_MAX; i++)
+                entry_add(&entry, "DAXD_DEVICE=%s", context->devices[i]);
         if (context && context->uid)
                 entry_add(&entry, "DAXD_UID=%s", context->uid);
 
-        (void)sd_journal_sendv(entry.vectors, entry.count);
-        for (int i = 0; i < entry.count; i++)
-                free(entry.fields[i]);
+        (void)sd_journal_sendv(entry.fields, (int)entry.count);
 }

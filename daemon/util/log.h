@@ -13,7 +13,8 @@ typedef struct LogContext {
         const char *message_id; /* 128 bits in hex, with an entry in daxd.catalog */
         uint64_t job;
         const char *region;
-        const char *device;
+        const char *const *devices; /* a field each */
+        size_t n_devices;
         const char *uid;
 } LogContext;
 

@@ -440,6 +440,28 @@ def wiping_is_cancelled_inside():
 
 
 @test
+def who_cancels_a_layout_that_wipes_hears_what_is_lost():
+    prepare(take_first)
+    size = FIRST.size - 2 * BLOCK
+    begin_create(size, label="one", ranges=[[BLOCK, size]]).result()
+    begin_create(4 * MIB, label="two", ranges=[[64 * MIB, 4 * MIB]]).result()
+    before = whole()
+    text = json.dumps({"version": 1, "region": {"start": hex(FIRST.start)}, "prune": "idle",
+                       "devices": [{"name": "two", "size": "4M"},
+                                   {"name": "three", "size": size}]})
+    with Signals() as signals:
+        pending = begin(ROOT, MANAGER, "ApplyLayout", "s", text, {})
+        path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+        signals.wait("PropertiesChanged", path,
+                     lambda args: "wipe" in args[1].get("StepName", ""))
+        call(path, JOB, "Cancel", "a{sv}", {})
+        message = refused("Cancelled", pending.result).message
+    require(re.search(r"what was in dax\S+ .*one.* is lost", message), message)
+    require("two" not in message, message)
+    equal(whole(), before, "all")
+
+
+@test
 def writes_that_hang_in_several_regions_hold_up_no_other():
     prepare(lambda: None)
     index = sim.add_region(f"{FIRST.size}@0x4000000000")

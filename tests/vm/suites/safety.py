@@ -93,6 +93,10 @@ def layouts_do_not_take_what_is_in_use():
     name = create(FIRST, 4 * MIB, label="held")
     stays = create(FIRST, 4 * MIB)
     with Node(stays):
+        promised = json.loads(ask(ROOT, "PlanLayout", layout(
+            FIRST, {"name": "held", "size": "4M"}, prune="idle")))
+        equal([entry["action"] for entry in promised["devices"] if entry["name"] == stays],
+              ["keep"], "what the plan says of the device that is in use")
         plan = apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"))
         equal([entry["action"] for entry in plan["devices"] if entry["name"] == stays], ["keep"],
               "action for the device that is in use")
