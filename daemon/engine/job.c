@@ -134,7 +134,8 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
 
         devices = calloc(job->plan ? job->plan->n_devices + 1 : 1, sizeof(*devices));
         for (size_t i = 0; devices && job->plan && i < job->plan->n_devices; i++)
-                if (job->plan->devices[i].action != PLAN_KEEP)
+                if (job->plan->devices[i].action != PLAN_KEEP &&
+                    job->plan->devices[i].name[0] != '\0')
                         devices[n++] = job->plan->devices[i].name;
         if (devices && n == 0 && job->request.device[0] != '\0')
                 devices[n++] = job->request.device;
