@@ -9,6 +9,7 @@
 #include "daemon/engine/owners.h"
 #include "daemon/engine/report.h"
 #include "daemon/util/clock.h"
+#include "daemon/util/file.h"
 #include "daemon/util/log.h"
 
 #include <assert.h>
@@ -1245,10 +1246,9 @@ int engine_new(sd_event *event, const char *runtime_dir, Engine **ret_engine) {
         engine->transactions_dir = open_dir(engine->runtime_dir, "transactions");
         if (engine->transactions_dir < 0)
                 return engine->transactions_dir;
-        engine->lock_fd = openat(engine->runtime_dir, "lock",
-                                 O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+        engine->lock_fd = file_open_lock(engine->runtime_dir, "lock");
         if (engine->lock_fd < 0)
-                return -errno;
+                return engine->lock_fd;
 
         r = owners_new(engine->runtime_dir, &engine->owners, &damaged);
         if (r < 0)

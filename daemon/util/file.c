@@ -95,6 +95,16 @@ int file_write_all(int fd, const char *text, size_t size) {
         return 0;
 }
 
+int file_open_lock(int dir, const char *path) {
+        _cleanup_close_ int fd = -1;
+        struct stat st;
+
+        fd = openat(dir, path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EBADFD;
+}
+
 static int sync_directory_of(int dir, const char *path) {
         _cleanup_close_ int fd = -1;
         char parent[PATH_MAX];

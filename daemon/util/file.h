@@ -24,6 +24,12 @@ int file_read(int dir, const char *path, int flags, size_t max, char **ret_text,
 int file_replace(int dir, const char *path, const char *text, size_t size, mode_t mode,
                  int lasting);
 
+/*
+ * Opens a file that nothing is written to, for locks to be taken on it; makes it, for its owner alone,
+ * where it is missing. Returns the descriptor, closed by the caller, or an errno; -EBADFD: it is no file.
+ */
+int file_open_lock(int dir, const char *path);
+
 /* Opens a directory to be listed, closed by the caller. Returns 0 or an errno. */
 int file_open_listing(int dir, const char *path, DIR **ret_listing);
 void file_close_listing(DIR **listing);

@@ -3,13 +3,13 @@
 /* Reads and writes single memory blocks and the switch that says what becomes of new ones. */
 
 #include "daemon/worker/memory.h"
+#include "daemon/util/file.h"
 #include "daemon/worker/attribute.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 
 #define MEMORY_FOLDER "/sys/devices/system/memory"
 #define AUTO_ONLINE "auto_online_blocks"
@@ -148,16 +148,10 @@ int memory_set_auto_online(const Memory *memory, const char *word) {
 }
 
 int memory_lock_auto_online(bool wait, int *ret_fd) {
-        _cleanup_close_ int fd = -1;
-        struct stat st;
+        _cleanup_close_ int fd = file_open_lock(AT_FDCWD, AUTO_ONLINE_LOCK);
 
-        fd = open(AUTO_ONLINE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
         if (fd < 0)
-                return -errno;
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISREG(st.st_mode))
-                return -EBADFD;
+                return fd;
 
         while (flock(fd, LOCK_EX | (wait ? 0 : LOCK_NB)) < 0)
                 if (errno != EINTR)

@@ -3,23 +3,15 @@
 /* A byte for each lock of each region: nothing is ever written there. */
 
 #include "daemon/worker/region-lock.h"
-#include "daemon/util/cleanup.h"
+#include "daemon/util/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define REGION_LOCK_FILE "/run/daxd/regions.lock"
 
 int region_lock_open(void) {
-        _cleanup_close_ int fd = -1;
-        struct stat st;
-
-        fd = open(REGION_LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
-        if (fd < 0 || fstat(fd, &st) < 0)
-                return -errno;
-        return S_ISREG(st.st_mode) ? TAKE_FD(fd) : -EBADFD;
+        return file_open_lock(AT_FDCWD, REGION_LOCK_FILE);
 }
 
 static struct flock byte_of(uint32_t region, RegionLock lock, short type) {
