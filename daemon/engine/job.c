@@ -212,6 +212,22 @@ static void job_show_nothing(Job *job) {
         free(TAKE_PTR(job->step_name));
 }
 
+/* A guess, and the only one there is: who has lost an empty device by it reads here why. */
+static void job_log_taken(const Job *job, const char *device) {
+        char region[16];
+
+        snprintf(region, sizeof(region), "%" PRIu32, job->request.region);
+        log_line(LOG_NOTICE,
+                 &(LogContext){ .message_id = LOG_MESSAGE_TAKEN,
+                                .job = job->id,
+                                .region = region,
+                                .devices = &device,
+                                .n_devices = 1 },
+                 "%s in region %s: %s is taken for what the create that was interrupted has made: "
+                 "it is the only new device, empty and without a driver",
+                 job->record->operation, region, device);
+}
+
 static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Failure *failure) {
         const JobView view = {
                 .now = now,
@@ -219,12 +235,21 @@ static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Fa
                 .held = (const char(*)[DAX_NAME_MAX + 1]) job->held,
                 .n_held = job->n_held,
         };
+        const RecordDevice *awaited = NULL;
+        bool is_new;
+        int r;
 
         if (!job->record)
                 return job->request.want(&view, ret_wanted, failure, job->request.userdata);
 
+        if (job->record->awaited != SIZE_MAX)
+                awaited = &job->record->devices[job->record->awaited];
+        is_new = awaited && awaited->name[0] == '\0';
         free(TAKE_PTR(job->strangers));
-        return settle_wanted(job->record, now, ret_wanted, &job->strangers);
+        r = settle_wanted(job->record, now, ret_wanted, &job->strangers);
+        if (r == 0 && is_new && awaited->name[0] != '\0')
+                job_log_taken(job, awaited->name);
+        return r;
 }
 
 static void job_ask_holders(Job *job);
