@@ -15,7 +15,7 @@ import trial as trials
 from control import Control
 from failing import faults_of, prepare_fault
 from killing import settle
-from trial import Trial
+from trial import NOTHING, Trial
 from watch import Watch
 from world import Worlds, world
 
@@ -101,7 +101,7 @@ class Kills:
 def try_point(ground, operation, reference, point):
     trial = Trial(ground, operation, reference)
     kills = Kills(trial, point, reference.writes)
-    pending, killed, restarted, left = trial.start(), False, False, None
+    pending, killed, restarted, left, call = trial.start(), False, False, None, True
     for at, (_, whom) in enumerate(kills.kills):
         if killed:
             ground.wait_workers_gone()
@@ -123,6 +123,6 @@ def try_point(ground, operation, reference, point):
         ground.restarted, error = True, None
     ground.watch.disarm()
     ground.sim.clear()
-    result = trial.judge(error, ground.restarted)
+    result = trial.judge(error, ground.restarted, hopeless="+" in point)
     trial.again(result)
-    return result, worlds.follow_ups(point, kills.seen)
+    return result if call else NOTHING, worlds.follow_ups(point, kills.seen)

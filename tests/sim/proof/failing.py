@@ -8,7 +8,7 @@ without effect), or stuck (this attribute fails from then on)."""
 import errno
 import fnmatch
 
-from trial import Trial
+from trial import NOTHING, Trial
 
 # What the kernel can give.
 ERRNOS = {
@@ -33,11 +33,8 @@ def errnos_of(path):
                  if fnmatch.fnmatch(path, pattern)), ["EIO"])
 
 
-def faults_of(number, path, few=False):
+def faults_of(number, path):
     names = errnos_of(path)
-    if few:
-        return [f"{number}:fail:{names[0]}", f"{number}:fail:{names[-1]}",
-                f"{number}:after:{names[-1]}", f"{number}:skip"]
     return [*(f"{number}:fail:{name}" for name in names),
             f"{number}:after:{names[0]}", f"{number}:after:EINTR", f"{number}:skip",
             f"{number}:stuck:{names[0]}"]
@@ -83,9 +80,9 @@ def try_point(ground, operation, reference, point):
     error = trial.run()
     writes = trial.writes()
     ground.sim.clear()
-    result = trial.judge(error)
+    result = trial.judge(error, hopeless="+" in point or ":stuck:" in point)
     trial.again(result)
-    return result, follow_ups(point, writes, base)
+    return result if len(writes) >= base else NOTHING, follow_ups(point, writes, base)
 
 
 def follow_ups(point, writes, at):
@@ -95,4 +92,4 @@ def follow_ups(point, writes, at):
     if how not in ("fail", "after") or name != [errnos_of(writes[at - 1].path)[0]]:
         return []
     return [f"{point}+{fault}" for offset, write in enumerate(writes[at:], 1)
-            for fault in faults_of(offset, write.path, few=True)]
+            for fault in faults_of(offset, write.path) if ":stuck:" not in fault]

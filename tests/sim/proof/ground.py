@@ -25,6 +25,8 @@ NAMES = "/run/daxd/names"
 TRANSACTIONS = "/run/daxd/transactions"
 OWNERS = "/run/daxd/owners"
 KEPT = "/var/lib/daxd/layouts"
+LOGS = ("worker", "daxd")  # the last words are daxd's
+COMPLAINTS = ("Sanitizer", "runtime error", "Assertion")
 # Memory is marked, and searched for marks, at some places only: close to each other where devices
 # come to lie first, and so that every device has one in each of its ranges.
 MARK = 4096
@@ -94,7 +96,7 @@ class Ground:
         self.watch = None  # who sees system calls, if anybody does
         self.wrapper = ()  # of the workers that are started now
         self.secret = self.others = ""
-        self.log_begin = 0
+        self.log_begin = {name: 0 for name in LOGS}
         self.left = {}  # in each region, by its former owner
 
     # --- a new beginning -------------------------------------------------------------------------
@@ -105,6 +107,10 @@ class Ground:
         serial = next(self.serials)
         self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
         self.reboot()
+        complaint = self.complaint()  # workers have their last word when they end
+        self.log_begin = {name: len(said(name)) for name in LOGS}
+        if complaint:
+            fail(f"after the point before, daxd or a worker has said: {complaint}")
         put("/sys/devices/system/memory/auto_online_blocks", "offline")
         put(f"{DEVICES}/dax0.0/size", 4 * MIB)
         raw_bind("dax0.0", "device_dax")
@@ -123,7 +129,6 @@ class Ground:
             daxd = pwd.getpwnam("daxd")
             os.fchown(file.fileno(), daxd.pw_uid, daxd.pw_gid)
             os.fchmod(file.fileno(), 0o600)
-        self.log_begin = len(said("daxd"))
         self.start_all()
 
     def reboot(self):
@@ -217,9 +222,8 @@ class Ground:
             self.system.kill_daxd()
 
     def restart(self):
-        """daxd after a kill, once the last workers are gone."""
-        self.kill_daxd()
-        self.wait_workers_gone()
+        """daxd after a kill."""
+        self.stop_all()
         self.start_daxd()
         self.system.wait_layouts()
 
@@ -257,9 +261,14 @@ class Ground:
                 fail("workers do not go by themselves")
             time.sleep(0.005)
 
+    def complaint(self):
+        """A line of a sanitizer's, or of an assertion that does not hold."""
+        return next((line for line in self.journal().splitlines()
+                     if any(word in line for word in COMPLAINTS)), None)
+
     def journal(self):
         """What daxd and its workers have said since the beginning of the point."""
-        return said("daxd")[self.log_begin:]
+        return "".join(said(name)[self.log_begin[name]:] for name in LOGS)
 
 
 def clear(folder, kept):

@@ -7,7 +7,7 @@ import re
 import time
 from collections import namedtuple
 
-from ground import DEVICE, FORMER, KEPT, NAMES, REGION, TRANSACTIONS
+from ground import DEVICE, FORMER, KEPT, MARK, NAMES, REGION, TRANSACTIONS, spots
 from harness import DBusError, REGIONS, managed_objects
 
 MODES = {"device_dax": "devdax", "kmem": "system-ram", None: "none"}
@@ -173,9 +173,14 @@ def check_told(ground, message, region=0):
     if not now:
         need(told == "the region is gone", f"the region is gone, and told is '{told}'")
         return
-    words = [f"{d['name']} {size_text(d['size'])} {MODES[d['driver']]}" if d["size"]
-             else f"{d['name']} empty" for d in now[0]["devices"]]
-    need(sorted(told.replace(" tainted", "").split(", ")) == sorted(words),
+    leaks = ground.sim.state()["leaks"]
+    words = []
+    for device in now[0]["devices"]:
+        tainted = any(start < leak + length and leak < start + size for leak, length in leaks
+                      for start, size in device["ranges"])
+        words.append(f"{device['name']} {size_text(device['size'])} {MODES[device['driver']]}" +
+                     " tainted" * tainted if device["size"] else f"{device['name']} empty")
+    need(sorted(told.split(", ")) == sorted(words),
          f"told is '{told}', and there is '{', '.join(words)}'")
 
 
@@ -236,15 +241,19 @@ def check_secret(ground, bound=None):
 def check_alive(ground):
     need(ground.is_alive(), "daxd has died: status "
          f"{ground.system.daxd.returncode if ground.system.daxd else 'unknown'}")
-    journal = ground.journal()
-    for complaint in ("Sanitizer", "runtime error", "Assertion"):
-        need(complaint not in journal, f"daxd says {complaint}")
+    complaint = ground.complaint()
+    need(not complaint, f"daxd or a worker says {complaint}")
 
 
 def check_others(ground, now, before):
     need(now.others == before.others,
          "other devices have changed:\n" + difference(now.others, before.others))
-    if any(entry[0] == "dax0.0" for entry in before.others):
-        at = REGIONS[0].start
-        need(all(ground.sim.find(place, 64, ground.others) is not None
-                 for place in (at, at + (2 << 20))), "what others had written is gone")
+    check_contents(ground, [place for entry in before.others if entry[0] == "dax0.0"
+                            for place in entry[3]])
+
+
+def check_contents(ground, places):
+    """What others have written is where they have written it."""
+    for start, size in places:
+        gone = [at for at in spots(start, size) if ground.sim.find(at, MARK, ground.others) is None]
+        need(not gone, f"what others had written is gone, at {gone}")

@@ -7,6 +7,7 @@ or two of these joined by "+", where the second counts from the first."""
 
 import time
 
+import judge
 from ground import Ground
 from trial import Trial
 
@@ -41,15 +42,18 @@ def try_point(ground: Ground, operation, reference, point):
         killed = whom != "worker"
     error = settle(ground, pending, killed)
     writes = ground.sim.count() - count
-    result = trial.judge(error, killed or ground.restarted)
+    result = trial.judge(error, killed or ground.restarted, hopeless="+" in point)
     trial.again(result)
     return result, follow_ups(point, writes)
 
 
-def settle(ground, pending, killed):
-    """Waits for what comes: of a daxd that was killed by a new one, else for its reply."""
+def settle(ground, pending, killed, bound=None):
+    """Waits for what comes: of a daxd that was killed by a new one, else for its reply. `bound`: a
+    device that somebody else has bound."""
     ground.restarted = ground.system.daxd is None or not ground.is_alive()
     if ground.restarted:
+        ground.stop_all()
+        judge.check_secret(ground, bound)  # udev has let others in by now
         ground.restart()
         pending.result()
         return None

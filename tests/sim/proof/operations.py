@@ -6,7 +6,7 @@ import json
 from collections import namedtuple
 
 from ground import BLOCK, DEVICE, MANAGER, REGION, ROOT
-from harness import MIB, REGIONS, call, object_path
+from harness import KERNEL, MIB, REGIONS, call, object_path
 
 # `given`: (size, options) of devices that CreateDevice makes in the region first. `region`: where.
 # `forward`: after a crash it goes on instead of back. `others`: devices that are none of its
@@ -109,6 +109,16 @@ OPERATIONS = (
               layout(entry("two", "8M"), entry("tier", "128M", mode="system-ram"), prune="idle"),
               0, True, ("dax1.1",)),
 )
+
+if KERNEL != "6.1":  # which has no such attribute
+    OPERATIONS += (
+        Operation("create-ram-memmap", (),
+                  create(BLOCK, label="new", mode="system-ram", memmap_on_memory=True)),
+        Operation("memmap", (RAM,), ask("one", "Reconfigure", memmap_on_memory=True, force=True)),
+        Operation("memmap-to-devdax", (given(BLOCK, label="one", mode="system-ram",
+                                             memmap_on_memory=True),),
+                  ask("one", "SetMode", "s", "devdax", force=True)),
+    )
 
 
 def find(name):

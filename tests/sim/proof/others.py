@@ -9,14 +9,16 @@ import re
 
 import judge
 from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create
-from harness import MIB, call
+from harness import MIB, REGIONS, call
 from judge import need
 from killing import settle
-from trial import BEFORE, GIVEN_UP, WANTED, Trial
+from trial import BEFORE, GIVEN_UP, NOTHING, WANTED, Trial
 
 # An empty device of his was taken for what the create would have left: there is nothing by which to
 # tell one that is the only new one from it.
 TAKEN = "taken for the awaited"
+LOG_TAKEN = "is taken for what the create that was interrupted has made"
+GONE = "gone"
 WHENS = ("between", "killed", "killed-after")
 NAME = re.compile(r"dax\d+\.\d+")
 
@@ -26,7 +28,7 @@ class Agent:
 
     def __init__(self, trial, stop):
         self.trial, self.sim = trial, trial.ground.sim
-        self.made, self.target = set(), self.find_target(stop)
+        self.made, self.written, self.target = set(), [], self.find_target(stop)
         self.first = f"dax{trial.operation.region}.0"
 
     def devices(self):
@@ -43,16 +45,24 @@ class Agent:
         return mine[-1] if mine else None
 
     def adopt(self, name):
-        self.made.add(self.devices()[name]["inode"])
+        """It is his, and what he writes there."""
+        device = self.devices()[name]
+        self.made.add(device["inode"])
+        for place in device["ranges"]:
+            self.trial.ground.mark(*place, self.trial.ground.others)
+            self.written.append(place)
 
     def act(self, what):
-        """Does it, as far as the kernel lets him and there is a device to do it to."""
+        """Does it, as far as the kernel lets him and there is a device to do it to. Returns whether
+        he has done anything."""
         if not self.target and what not in WITHOUT_TARGET:
-            return
+            return False
+        writes = self.sim.count()
         try:
             ACTIONS[what](self)
         except OSError:
             pass
+        return what == "gone" or self.sim.count() > writes
 
     # --- what he can do --------------------------------------------------------------------------
 
@@ -139,17 +149,19 @@ def try_point(ground, operation, reference, point):
         ground.kill_daxd()
         ground.kill(stop.pid)
         ground.wait_gone(stop.pid)
-    agent.act(what)
+    acted = agent.act(what)
     his = things_of(ground, agent)
     ground.sim.clear(fault)
-    error = settle(ground, pending, when != "between")
+    bound = agent.target if what == "bind" else None
+    error = settle(ground, pending, when != "between", bound)
     taken = when == "killed" and what == "seed" and stop.path.endswith("/create") and \
         things_of(ground, agent) != his
     if taken:
+        need(LOG_TAKEN in ground.journal(), "nobody has said that a device was taken for the awaited")
         agent.made.clear()
         his = {}
-    result = judge_both(trial, agent, his, error, what)
-    return TAKEN if taken else result, []
+    result = judge_both(trial, agent, his, error, what, bound)
+    return TAKEN if taken else result if acted else NOTHING, []
 
 
 def things_of(ground, agent):
@@ -157,7 +169,7 @@ def things_of(ground, agent):
             for d in r["devices"] if d["inode"] in agent.made}
 
 
-def judge_both(trial, agent, his, error, what):
+def judge_both(trial, agent, his, error, what, bound):
     """As wanted, as before, or told; and what is the other's is as he has left it."""
     ground, restarted = trial.ground, trial.ground.restarted
     judge.check_alive(ground)
@@ -165,19 +177,25 @@ def judge_both(trial, agent, his, error, what):
          f"{things_of(ground, agent)}, not {his}")
     call(ROOT, MANAGER, "Refresh", "a{sv}", {})
     judge.check_bus(ground)
-    judge.check_secret(ground, agent.target if what == "bind" else None)
+    judge.check_secret(ground, bound)
+    judge.check_contents(ground, agent.written)
+    leaks = ground.sim.state()["leaks"]
+    need(not leaks, f"memory has leaked: {leaks}")
     if error:
         judge.check_error(error)
     now = judge.picture(ground, lambda name, device: name not in trial.operation.others and
                         device["inode"] not in agent.made)
-    before_others = trial.before.others
-    if what == "gone":
+    gone = REGIONS[trial.operation.region].start if what == "gone" else None
+    now = judge.Picture(now.own, [entry for entry in now.others if entry[1] not in agent.made])
+    judge.check_others(ground, now, judge.Picture(
+        trial.before.own, [entry for entry in trial.before.others if entry[2] != gone]))
+    if gone:
         need(error or restarted, "success, and the region is gone")
-        return "gone"
-    mine = [entry for entry in now.others if entry[1] not in agent.made]
-    need(mine == before_others, "other devices have changed:\n" +
-         judge.difference(mine, before_others))
-    return classify(trial, now, error, restarted)
+        result = GONE
+    else:
+        result = classify(trial, now, error, restarted)
+    judge.check_leftovers(ground, result in (GIVEN_UP, GONE))
+    return result
 
 
 def classify(trial, now, error, restarted):

@@ -23,7 +23,7 @@ from ground import Ground
 from harness import KERNEL
 from judge import Violation
 from operations import OPERATIONS, find
-from trial import Reference
+from trial import NOTHING, Reference
 
 WAYS = ("failing", "killing", "calls", "others")
 # How many points of each operation, when not all are tried.
@@ -124,10 +124,13 @@ class Prover:
         return self.references[key]
 
     def run_point(self, module, row, operation, reference, point, todo):
-        row.tried += 1
         result, more = self.guarded(row, operation, point, lambda: module.try_point(
             self.ground, operation, reference, point))
         more = more if self.args.most > 1 else []
+        if result == NOTHING:
+            row.known -= 1
+        else:
+            row.tried += 1
         row.results[result] = row.results.get(result, 0) + 1
         row.known += len(more)
         if self.args.all:

@@ -10,6 +10,7 @@ from judge import Violation, need
 from operations import prepare
 
 BEFORE, WANTED, GIVEN_UP = "before", "wanted", "given up"
+NOTHING = "nothing happened"  # at this point: it is not counted
 
 
 class Trial:
@@ -48,15 +49,16 @@ class Trial:
                 return region["StateReason"]
         return None
 
-    def judge(self, error, killed=False):
-        """What it has come to: as it was, as wanted, or a failure that is told. Anything else is a
-        violation. `killed`: nobody has got an answer."""
+    def judge(self, error, killed=False, hopeless=False):
+        """What it has come to: as it was, as wanted, or, where it is `hopeless` to go back, a failure
+        that is told. Anything else is a violation. `killed`: nobody has got an answer."""
         ground = self.ground
         judge.check_alive(ground)
         reason = self.failure() if killed else \
             error.message if error and getattr(error, "short", "") == "RollbackFailed" else None
         now = self.picture()
         if reason:
+            need(hopeless, f"given up, and nothing was in the way: {reason}")
             judge.check_told(ground, reason, self.operation.region)
             result = GIVEN_UP
         else:

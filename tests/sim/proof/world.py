@@ -23,6 +23,7 @@ def files():
     for top in FOLDERS:
         for folder, folders, names in os.walk(top):
             folders.sort()
+            yield f"{folder} {owner(os.stat(folder))}"
             for name in sorted(names):
                 path = f"{folder}/{name}"
                 shown = TIME.sub("", path)
@@ -34,13 +35,17 @@ def files():
                     yield f"{shown} -> {os.readlink(path)}"
                 elif os.path.isfile(path):
                     with open(path, encoding="utf-8", errors="replace") as file:
-                        yield f"{shown}: {file.read()}"
+                        yield f"{shown} {owner(os.fstat(file.fileno()))}: {file.read()}"
+
+
+def owner(state):
+    """And what others may do."""
+    return f"{state.st_mode:o} {state.st_uid} {state.st_gid}"
 
 
 def nodes():
     for path in sorted(glob.glob("/dev/dax*")):
-        state = os.stat(path)
-        yield f"{path} {state.st_mode:o} {state.st_uid} {state.st_gid}"
+        yield f"{path} {owner(os.stat(path))}"
 
 
 def world(name, state, marks):
