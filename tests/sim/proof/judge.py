@@ -104,31 +104,52 @@ def difference(got, wanted):
 # --- what daxd says -------------------------------------------------------------------------------
 
 
+def free_extents(region):
+    """What lies between the devices, as offsets."""
+    at, found = 0, []
+    for start, size in sorted(map(tuple, (place for device in region["devices"]
+                                          for place in device["ranges"]))):
+        start -= region["start"]
+        if start > at:
+            found.append([at, start - at])
+        at = start + size
+    return found + [[at, region["size"] - at]] * (at < region["size"])
+
+
+def is_tainted(device, leaks):
+    return any(start < leak + length and leak < start + size for leak, length in leaks
+               for start, size in device["ranges"])
+
+
 def bus_and_kernel(ground):
     """Differences between what the bus shows and what there is."""
     shown, state, wrong = managed_objects(), ground.sim.state(), []
     names = names_of(state)
-    online = {b["number"] for b in state["blocks"] if b["state"] == "online"}
+    zones = {b["number"]: b["zone"] for b in state["blocks"] if b["state"] == "online"}
     real, ours = {}, {}
     for region in state["regions"]:
         path = f"/org/daxd1/region/{region['id']}"
         real[path] = {
             "Size": region["size"], "AvailableSize": region["available"],
             "Seed": region["seed"] or "", "Youngest": region["youngest"] or "",
+            "FreeExtents": free_extents(region),
             "EmptyDevices": sorted(d["name"] for d in region["devices"] if not d["size"])}
         for device in region["devices"]:
             if device["size"]:
                 label = names.get(device["name"], ("",))[0]
                 blocks = [n for start, size in device["ranges"]
-                          for n in range(-(-start >> 27), start + size >> 27)]
+                          for n in range(-(-start >> 27), start + size >> 27)
+                          if device["driver"] == "kmem"]
+                online = [n for n in blocks if n in zones]
                 real[device["name"]] = {
                     "Region": path, "Size": device["size"], "Align": device["align"],
                     "Mode": MODES[device["driver"]], "Label": label,
                     "Ranges": [[start - region["start"], size]
                                for start, size in device["ranges"]],
                     "MemmapOnMemory": device["memmap_on_memory"],
-                    "OnlineBlocks": len(online.intersection(blocks))
-                    if device["driver"] == "kmem" else 0}
+                    "OnlineBlocks": len(online), "TotalBlocks": len(blocks),
+                    "Movable": bool(online) and all(zones[n] == "Movable" for n in online),
+                    "Tainted": is_tainted(device, state["leaks"])}
     for path, faces in shown.items():
         if REGION in faces:
             ours[path] = faces[REGION]
@@ -176,10 +197,9 @@ def check_told(ground, message, region=0):
     leaks = ground.sim.state()["leaks"]
     words = []
     for device in now[0]["devices"]:
-        tainted = any(start < leak + length and leak < start + size for leak, length in leaks
-                      for start, size in device["ranges"])
         words.append(f"{device['name']} {size_text(device['size'])} {MODES[device['driver']]}" +
-                     " tainted" * tainted if device["size"] else f"{device['name']} empty")
+                     " tainted" * is_tainted(device, leaks) if device["size"] else
+                     f"{device['name']} empty")
     need(sorted(told.split(", ")) == sorted(words),
          f"told is '{told}', and there is '{', '.join(words)}'")
 
