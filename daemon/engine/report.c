@@ -11,23 +11,33 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *advice(const PlanStep *step, int error) {
+typedef struct Advice {
+        char text[80];
+} Advice;
+
+static Advice advice(const PlanStep *step, int error) {
+        Advice advice = {};
+
         switch (step->op) {
         case PLAN_OFFLINE:
                 if (error == EBUSY)
-                        return "; its memory is in use: end what uses it, or try again later";
+                        return (Advice){ "; its memory is in use: end what uses it, or try again "
+                                         "later" };
                 break;
         case PLAN_BIND:
                 if (error == ENODEV)
-                        return "; load the kernel module for this mode (device_dax or kmem)";
+                        snprintf(advice.text, sizeof(advice.text),
+                                 "; load the kernel module %s, which is for this mode",
+                                 dax_mode_driver(step->mode));
                 if (error == EBUSY)
-                        return "; its memory may have leaked until the next reboot";
+                        return (Advice){ "; its memory may have leaked until the next reboot" };
                 break;
         case PLAN_CREATE:
         case PLAN_SIZE:
         case PLAN_MAPPING:
                 if (error == ENOSPC || error == ENOMEM)
-                        return "; another program may have taken the space: look again";
+                        return (Advice){ "; another program may have taken the space: look "
+                                         "again" };
                 break;
         case PLAN_RETRACT:
         case PLAN_UNBIND:
@@ -41,7 +51,7 @@ static const char *advice(const PlanStep *step, int error) {
                 break;
         }
 
-        return "";
+        return advice;
 }
 
 /* What was written, where to: without addresses. */
@@ -79,7 +89,7 @@ int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, 
                                                                CONDITION_KERNEL,
                                    "cannot %s: the kernel refused to write '%s' to %s (%s)%s", what,
                                    value, attribute, text_errno(done->error),
-                                   advice(step, done->error));
+                                   advice(step, done->error).text);
         case WORKER_NO_EFFECT:
                 return failure_set(failure, CONDITION_KERNEL,
                                    "cannot %s: the kernel accepted it, but %s reads '%s' "
