@@ -179,7 +179,7 @@ const MemoryListener sysfs_memory_listener = {
 /* --- the machine's memory --------------------------------------------------------------------- */
 
 static int block_size_show(World *world, void *data, FILE *out) {
-        fprintf(out, "%llx\n", (unsigned long long)MEMORY_BLOCK_SIZE);
+        fprintf(out, "%llx\n", (unsigned long long)world->block_size);
         return 0;
 }
 

@@ -95,11 +95,11 @@ static int devdax_probe(World *world, Device *device) {
         return r;
 }
 
-static bool has_memory(const Device *device) {
+static bool has_memory(const World *world, const Device *device) {
         for (size_t i = 0; i < device->n_ranges; i++) {
                 uint64_t start = device->ranges[i]->start, end = device->ranges[i]->end;
 
-                if (memory_trim(&start, &end))
+                if (memory_trim(world, &start, &end))
                         return true;
         }
 
@@ -111,7 +111,7 @@ static int kmem_probe(World *world, Device *device) {
         size_t n_ranges = device->n_ranges;
         int added = 0;
 
-        if (device->region->spec.node < 0 || !has_memory(device))
+        if (device->region->spec.node < 0 || !has_memory(world, device))
                 return -EINVAL;
 
         for (size_t i = 0; i < n_ranges; i++) {
@@ -119,7 +119,7 @@ static int kmem_probe(World *world, Device *device) {
                 uint64_t start = range->start, end = range->end;
                 int r = -EBUSY;
 
-                if (!memory_trim(&start, &end))
+                if (!memory_trim(world, &start, &end))
                         continue;
                 if (!memory_is_leaked(world->memory, start, end - start))
                         r = memory_add(world, NULL, device->region->spec.node, start, end - start);
@@ -175,7 +175,7 @@ static void kmem_remove(World *world, Device *device) {
                 if (!range->is_memory)
                         continue;
                 range->is_memory = false;
-                (void)memory_trim(&start, &end);
+                (void)memory_trim(world, &start, &end);
                 if (memory_remove(world, NULL, device->name, start, end - start) != -EBUSY)
                         continue;
                 snprintf(text, sizeof(text),

@@ -26,13 +26,13 @@ static const Range *range_of(const Claim *claim) {
 }
 
 /* Only what a driver has taken, or has leaked, is reserved where this tells of it. */
-static void show_claim(FILE *out, unsigned depth, const Claim *claim) {
+static void show_claim(const World *world, FILE *out, unsigned depth, const Claim *claim) {
         uint64_t start = claim->start, end = claim->end;
         const Range *range = range_of(claim);
 
         if (range->is_mapped)
                 line(out, depth, start, end, claim->device->name);
-        else if (range->is_memory && memory_trim(&start, &end))
+        else if (range->is_memory && memory_trim(world, &start, &end))
                 show_memory(out, depth, start, end, claim->device->name);
 }
 
@@ -62,7 +62,7 @@ static void show_region(const World *world, FILE *out, const Region *region) {
         }
 
         for (size_t i = 0; i < region->n_claims; i++)
-                show_claim(out, depth, &region->claims[i]);
+                show_claim(world, out, depth, &region->claims[i]);
         for (size_t i = 0; i < memory_n_leaks(world->memory); i++) {
                 const Leak *leak = memory_leak(world->memory, i);
 

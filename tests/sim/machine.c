@@ -51,6 +51,7 @@ int machine_new(const MachineOptions *options, World **ret_world) {
         world->manner = manner_find(options->kernel);
         world->region_idle = options->region_idle;
         world->memmap_possible = options->memmap_possible && world->manner;
+        world->block_size = options->block_size;
         r = world->manner ? build(world) : -EINVAL;
         if (r < 0) {
                 world_free(world);

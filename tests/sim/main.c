@@ -26,6 +26,7 @@ typedef struct Options {
 static int usage(FILE *to, int status) {
         fputs("Imitates the kernel's dax bus; see tests/sim/run, which starts it.\n\n"
               "Usage: daxsim [--kernel=6.1|6.12] [--region-idle] [--memmap-on-memory]\n"
+              "              [--block-size=BYTES]\n"
               "              --control=SOCKET FOLDER REGION...\n\n"
               "REGION is SIZE@START[,hmem|cxl|pmem][,node=N][,serial=N...]\n",
               to);
@@ -37,6 +38,7 @@ static int parse_options(int argc, char *argv[], Options *options) {
                 KERNEL = 256,
                 REGION_IDLE,
                 MEMMAP,
+                BLOCK_SIZE,
                 CONTROL,
                 HELP
         };
@@ -44,13 +46,14 @@ static int parse_options(int argc, char *argv[], Options *options) {
                 { "kernel", required_argument, NULL, KERNEL },
                 { "region-idle", no_argument, NULL, REGION_IDLE },
                 { "memmap-on-memory", no_argument, NULL, MEMMAP },
+                { "block-size", required_argument, NULL, BLOCK_SIZE },
                 { "control", required_argument, NULL, CONTROL },
                 { "help", no_argument, NULL, HELP },
                 {},
         };
         int c;
 
-        *options = (Options){ .machine.kernel = "6.12" };
+        *options = (Options){ .machine = { .kernel = "6.12", .block_size = 128 << 20 } };
         while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0)
                 if (c == KERNEL)
                         options->machine.kernel = optarg;
@@ -58,12 +61,15 @@ static int parse_options(int argc, char *argv[], Options *options) {
                         options->machine.region_idle = true;
                 else if (c == MEMMAP)
                         options->machine.memmap_possible = true;
+                else if (c == BLOCK_SIZE)
+                        options->machine.block_size = strtoull(optarg, NULL, 0);
                 else if (c == CONTROL)
                         options->control = optarg;
                 else
                         return c == HELP ? 1 : -1;
 
-        if (!options->control || optind >= argc)
+        if (!options->control || optind >= argc || options->machine.block_size < 128 << 20 ||
+            (options->machine.block_size & (options->machine.block_size - 1)))
                 return -1;
         options->folder = argv[optind++];
         options->regions = &argv[optind];

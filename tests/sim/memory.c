@@ -147,7 +147,7 @@ int memory_boot(World *world, uint64_t size) {
 
         memory->boot_size = size;
         memory->listener->node_added(world, 0);
-        for (uint64_t number = 0; r >= 0 && number < size / MEMORY_BLOCK_SIZE; number++)
+        for (uint64_t number = 0; r >= 0 && number * world->block_size < size; number++)
                 r = block_add(world, number, 0, BLOCK_ONLINE, ZONE_BOOT);
         return r;
 }
@@ -357,9 +357,10 @@ int memory_set_auto_online(Memory *memory, const char *word) {
 
 /* --- adding and removing ---------------------------------------------------------------------- */
 
-bool memory_trim(uint64_t *start, uint64_t *end) {
-        uint64_t first = (*start + MEMORY_BLOCK_SIZE - 1) / MEMORY_BLOCK_SIZE * MEMORY_BLOCK_SIZE;
-        uint64_t last = *end / MEMORY_BLOCK_SIZE * MEMORY_BLOCK_SIZE;
+bool memory_trim(const World *world, uint64_t *start, uint64_t *end) {
+        uint64_t block = world->block_size;
+        uint64_t first = (*start + block - 1) / block * block;
+        uint64_t last = *end / block * block;
 
         if (first >= last)
                 return false;
@@ -370,7 +371,7 @@ bool memory_trim(uint64_t *start, uint64_t *end) {
 
 static int add_blocks(World *world, int node, uint64_t start, uint64_t size) {
         Memory *memory = world->memory;
-        uint64_t first = start / MEMORY_BLOCK_SIZE, n = size / MEMORY_BLOCK_SIZE;
+        uint64_t first = start / world->block_size, n = size / world->block_size;
         int r = 0;
 
         if (!node_has_blocks(memory, node))
@@ -398,8 +399,8 @@ int memory_add(World *world, const Write *write, int node, uint64_t start, uint6
 
 static int remove_blocks(World *world, uint64_t start, uint64_t size) {
         Memory *memory = world->memory;
-        size_t first = block_index(memory, start / MEMORY_BLOCK_SIZE);
-        size_t end = block_index(memory, (start + size) / MEMORY_BLOCK_SIZE);
+        size_t first = block_index(memory, start / world->block_size);
+        size_t end = block_index(memory, (start + size) / world->block_size);
         int node = first < end ? memory->blocks[first]->node : 0;
 
         for (size_t i = first; i < end; i++)

@@ -15,8 +15,6 @@ typedef struct World World;
 typedef struct Write Write;
 typedef struct Entry Entry;
 
-#define MEMORY_BLOCK_SIZE (UINT64_C(128) << 20)
-
 typedef enum BlockState {
         BLOCK_OFFLINE,
         BLOCK_GOING_OFFLINE,
@@ -86,7 +84,7 @@ void memory_clear_trouble(World *world);
 /* --- what the kernel does. @write may be NULL at boot. ---------------------------------------- */
 
 /* Shrinks to whole blocks; false when none is left. */
-bool memory_trim(uint64_t *start, uint64_t *end);
+bool memory_trim(const World *world, uint64_t *start, uint64_t *end);
 
 int memory_add(World *world, const Write *write, int node, uint64_t start, uint64_t size);
 

@@ -37,6 +37,7 @@ typedef struct World {
         const Manner *manner;
         bool region_idle;     /* dax_hmem.region_idle */
         bool memmap_possible; /* memory_hotplug.memmap_on_memory */
+        uint64_t block_size;  /* of memory */
 
         Machine *machine;
         Tree *tree;
