@@ -560,10 +560,21 @@ static int keeper_take_file(Keeper *keeper, LayoutFile *file) {
         return ARRAY_APPEND(keeper->layouts, keeper->n_layouts, kept);
 }
 
+/* Out of the way of the one that will be written in its place. @then: what comes of it. */
+static bool set_aside(const char *path, const char *why, const char *then) {
+        char aside[PATH_MAX];
+        bool moved;
+
+        snprintf(aside, sizeof(aside), "%s.damaged", path);
+        moved = rename(path, aside) == 0;
+        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_SET_ASIDE },
+                 "%s; %s as %s%s", why, moved ? "set aside" : "cannot be set aside", aside, then);
+        return moved;
+}
+
 static void keeper_load_placements(Keeper *keeper) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         _cleanup_free_ char *text = NULL;
-        char aside[PATH_MAX];
         size_t size;
         int r;
 
@@ -582,10 +593,8 @@ static void keeper_load_placements(Keeper *keeper) {
                 return;
         }
 
-        snprintf(aside, sizeof(aside), "%s.damaged", keeper->placements_path);
-        keeper->placements_known = rename(keeper->placements_path, aside) == 0;
-        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_SET_ASIDE },
-                 "%s; set aside as %s", failure_message(&failure), aside);
+        keeper->placements_known = set_aside(keeper->placements_path, failure_message(&failure),
+                                             "");
 }
 
 int keeper_reload(Keeper *keeper) {
@@ -768,10 +777,14 @@ int keeper_new(Engine *engine, const KeeperPaths *paths, Keeper **ret_keeper) {
                 return keeper->applied_path = NULL, -ENOMEM;
 
         r = applied_load(keeper->applied_path, &keeper->applied, &failure);
+        if (r == -ENOMEM)
+                return r;
+        if (r < 0)
+                (void)failure_set(&failure, CONDITION_KERNEL, "cannot read %s (%s)",
+                                  keeper->applied_path, text_errno(r));
         if (r != 0)
-                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_SET_ASIDE },
-                         "%s; layouts may be applied again",
-                         r < 0 ? text_errno(r) : failure_message(&failure));
+                (void)set_aside(keeper->applied_path, failure_message(&failure),
+                                "; layouts may be applied again");
 
         engine_add_listener(engine, &keeper_listens, keeper);
         *ret_keeper = TAKE_PTR(keeper);

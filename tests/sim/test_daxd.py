@@ -3,11 +3,12 @@
 --bare --region-idle."""
 
 import errno
+import pwd
 import signal
 import threading
 
 from common import *
-from system import System
+from system import System, said
 
 ROOT, REGION_PATH = "/org/daxd1", object_path("region", 0)
 MANAGER, REGION_FACE, DEVICE_FACE, JOB = (f"org.daxd1.{face}"
@@ -364,6 +365,24 @@ def offlining_can_be_cancelled():
     sim.calm()
     equal(state_of(FIRST.start // BLOCK), "online", "state of the block")
     agree()
+
+
+# --- layouts that are kept -----------------------------------------------------------------------
+
+APPLIED = "/run/daxd/applied.json"
+
+
+@fresh
+def what_cannot_be_read_of_what_was_applied_is_set_aside():
+    daxd = pwd.getpwnam("daxd")
+    for text in ('{"version": 2, "applied": "by a newer daxd"}', "{"):
+        system.stop_daxd()
+        with open(APPLIED, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chown(APPLIED, daxd.pw_uid, daxd.pw_gid)
+        system.start_daxd()
+        equal(read(f"{APPLIED}.damaged"), text, "what was set aside")
+    equal(said("daxd").count(f"set aside as {APPLIED}.damaged"), 2, "lines about it")
 
 
 @test
