@@ -207,28 +207,33 @@ static bool placement_is_known(const Keeper *keeper, const DaxRegion *region,
         return ranges && dax_ranges_equal(ranges, &device->ranges);
 }
 
-/* Where things come to lie is written down before they do. */
-static int application_planned(const Plan *plan, Failure *failure, void *userdata) {
-        Application *application = userdata;
-        Keeper *keeper = application->keeper;
+/* Writes down where the devices of @layout lie in @region, or will. */
+static int keeper_remember(Keeper *keeper, const Layout *layout, const DaxRegion *region) {
         bool changed = false;
         int r = 0;
 
-        for (size_t i = 0; application->kept && i < application->layout->n_devices; i++) {
-                const DaxDevice *device =
-                        dax_region_find_label(plan->wanted, application->layout->devices[i].name);
+        for (size_t i = 0; i < layout->n_devices; i++) {
+                const DaxDevice *device = dax_region_find_label(region, layout->devices[i].name);
 
-                if (!device || placement_is_known(keeper, plan->wanted, device))
+                if (!device || placement_is_known(keeper, region, device))
                         continue;
-                r = placements_set(&keeper->placements, plan->wanted, device->label,
-                                   &device->ranges);
+                r = placements_set(&keeper->placements, region, device->label, &device->ranges);
                 if (r < 0)
                         return r;
                 changed = true;
         }
 
-        if (changed)
-                r = placements_write(keeper);
+        return changed ? placements_write(keeper) : 0;
+}
+
+/* Where things come to lie is written down before they do. */
+static int application_planned(const Plan *plan, Failure *failure, void *userdata) {
+        Application *application = userdata;
+        Keeper *keeper = application->keeper;
+        int r = 0;
+
+        if (application->kept)
+                r = keeper_remember(keeper, application->layout, plan->wanted);
         if (r < 0)
                 return failure_set(failure, CONDITION_KERNEL,
                                    "cannot remember where the devices are to lie: writing %s "
@@ -237,10 +242,30 @@ static int application_planned(const Plan *plan, Failure *failure, void *userdat
         return 0;
 }
 
+/* @region is as @kept says, whoever made it so: it is not applied again in this boot. */
+static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *region) {
+        const char *digest = layout_digest(kept->layout);
+        bool applied = applied_has(&keeper->applied, region, digest);
+        int r = 0;
+
+        if (kept->state == KEEP_IN_SYNC)
+                return;
+
+        kept_set_state(kept, KEEP_IN_SYNC, NULL);
+        if (keeper->placements_known)
+                r = keeper_remember(keeper, kept->layout, region);
+        if (r >= 0 && !applied)
+                r = applied_set(&keeper->applied, keeper->applied_path, region, digest);
+        if (r < 0)
+                log_warning("cannot note that layout %s was applied: %s", kept->name,
+                            text_errno(r));
+        if (!applied)
+                log_info("layout %s is applied to region %" PRIu32, kept->name, region->id);
+}
+
 static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *application,
                          const Failure *failure) {
         const DaxRegion *region;
-        int r;
 
         kept->applying = false;
         if (!kept->layout ||
@@ -256,16 +281,9 @@ static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *ap
                 return;
         }
 
-        kept_set_state(kept, KEEP_IN_SYNC, NULL);
         region = dax_machine_find_region(engine_machine(keeper->engine), application->region);
-        if (!region)
-                return;
-        r = applied_set(&keeper->applied, keeper->applied_path, region,
-                        layout_digest(application->layout));
-        if (r < 0)
-                log_warning("cannot note that layout %s was applied: %s", kept->name,
-                            text_errno(r));
-        log_info("layout %s is applied to region %" PRIu32, kept->name, application->region);
+        if (region)
+                kept_in_sync(keeper, kept, region);
 }
 
 static void application_done(JobResult result, const Plan *plan, const Failure *failure,
@@ -434,7 +452,10 @@ static void keeper_match(Keeper *keeper) {
         free(layouts);
 }
 
-/* Whether the region of @kept is as the layout says. What would be refused is not. */
+/*
+ * Whether the region of @kept is as the layout says. What would be refused is not. One that could not
+ * be applied stays failed for that reason until the region is as it says.
+ */
 static void kept_compare(Keeper *keeper, KeptLayout *kept, const DaxRegion *region) {
         const DaxMachine *machine = engine_machine(keeper->engine);
         const PlanOptions options = { .block_size = machine->block_size, .force = true };
@@ -453,8 +474,8 @@ static void kept_compare(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
         if (r < 0)
                 return;
         if (r == 0 && plan->n_steps == 0)
-                kept_set_state(kept, KEEP_IN_SYNC, NULL);
-        else
+                kept_in_sync(keeper, kept, region);
+        else if (kept->state != KEEP_FAILED)
                 kept_set_state(kept, KEEP_DRIFTED,
                                r != 0 ? failure_message(&failure) :
                                         "the region is not as the layout says; Reconcile applies "
@@ -482,8 +503,7 @@ static void keeper_region_changed(const DaxRegion *before, const DaxRegion *afte
                 KeptLayout *kept = &keeper->layouts[i];
 
                 if (!kept->layout || !kept->has_region || kept->region != after->id ||
-                    kept->blocked || kept->applying || kept->state == KEEP_FAILED ||
-                    kept->state == KEEP_PENDING)
+                    kept->blocked || kept->applying || kept->state == KEEP_PENDING)
                         continue;
                 kept_compare(keeper, kept, after);
                 keeper_tell(keeper);

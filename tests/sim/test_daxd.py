@@ -2,6 +2,7 @@
 """The unmodified daxd, its workers, a real bus, libdaxctl and libudev on the imitation. Needs
 --bare --region-idle."""
 
+import contextlib
 import errno
 import pwd
 import signal
@@ -11,8 +12,8 @@ from common import *
 from system import System, said
 
 ROOT, REGION_PATH = "/org/daxd1", object_path("region", 0)
-MANAGER, REGION_FACE, DEVICE_FACE, JOB = (f"org.daxd1.{face}"
-                                          for face in ("Manager", "Region", "Device", "Job"))
+MANAGER, REGION_FACE, DEVICE_FACE, LAYOUT, JOB = (
+    f"org.daxd1.{face}" for face in ("Manager", "Region", "Device", "Layout", "Job"))
 SECRET = b"somebody's secret"
 
 system = System()
@@ -369,7 +370,60 @@ def offlining_can_be_cancelled():
 
 # --- layouts that are kept -----------------------------------------------------------------------
 
-APPLIED = "/run/daxd/applied.json"
+APPLIED, PLACEMENTS = "/run/daxd/applied.json", "/var/lib/daxd/placements.json"
+
+
+def layout(*devices, region=FIRST, **keys):
+    return json.dumps({"version": 1, "region": {"start": f"{region.start:#x}"}, **keys,
+                       "devices": devices})
+
+
+@contextlib.contextmanager
+def kept(name, text):
+    """A layout file, while the block runs. It is read by Reload, or when daxd starts."""
+    path = f"/etc/daxd/layouts.d/{name}.json"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    try:
+        yield
+    finally:
+        os.unlink(path)
+
+
+def state_of_layout(name):
+    return get(object_path("layout", name), LAYOUT, "State")
+
+
+def restart():
+    system.stop_daxd()
+    system.start_daxd()
+    system.wait_layouts()
+
+
+@fresh
+def a_layout_that_failed_is_in_sync_when_it_has_been_applied_by_hand():
+    text = layout({"name": "cache", "size": "4M"})
+    with kept("main", text):
+        create_device(2 * MIB, label="before")
+        sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
+        call(ROOT, MANAGER, "Reload", "a{sv}", {})
+        wait_until(lambda: state_of_layout("main") == "failed", 10, "the layout to fail")
+        sim.clear()
+        create_device(2 * MIB, label="behind")
+        equal(state_of_layout("main"), "failed", "the state after another change")
+        call(ROOT, MANAGER, "ApplyLayout", "sa{sv}", text, {})
+        equal(state_of_layout("main"), "in-sync", "the layout's state")
+        equal(get(REGION_PATH, REGION_FACE, "State"), "in-sync", "the region's state")
+        cache = next(d for d in shown().values() if d["Label"] == "cache")
+        equal(cache["Ranges"], [[4 * MIB, 4 * MIB]], "where it lies")
+        # as one that was applied: not again in this boot, and in the next one to the same place
+        ask(cache["Name"], "Destroy")
+        restart()
+        equal(state_of_layout("main"), "drifted", "the state of what was destroyed")
+        system.reboot(sim)
+        equal({d["Label"]: d["Ranges"] for d in shown().values()},
+              {"cache": [[4 * MIB, 4 * MIB]]}, "devices after a reboot")
 
 
 @fresh
