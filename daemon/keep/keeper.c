@@ -176,6 +176,12 @@ static int application_want(const JobView *view, DaxRegion **ret_wanted, Failure
         };
         int r;
 
+        if (application->kept && !application->keeper->placements_known)
+                return failure_set(failure, CONDITION_KERNEL,
+                                   "cannot apply layout %s: where its devices lay cannot be read "
+                                   "yet (/var/lib/daxd)",
+                                   application->kept);
+
         held = calloc(view->n_held + 1, sizeof(*held));
         if (!held)
                 return -ENOMEM;

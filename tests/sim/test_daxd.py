@@ -427,6 +427,23 @@ def a_layout_that_failed_is_in_sync_when_it_has_been_applied_by_hand():
 
 
 @fresh
+def nothing_is_applied_while_it_is_not_known_where_devices_lay():
+    with kept("main", layout({"name": "cache", "size": "4M"})):
+        if os.path.lexists(PLACEMENTS):
+            os.unlink(PLACEMENTS)
+        os.symlink("/dev/null", PLACEMENTS)
+        restart()
+        equal(state_of_layout("main"), "pending", "the state")
+        result, = json.loads(call(ROOT, MANAGER, "Reconcile", "a{sv}", {}))["layouts"]
+        require("cannot be read" in result["message"], result)
+        equal(os.readlink(PLACEMENTS), "/dev/null", "where the link leads")
+        equal(shown(), {}, "devices")
+        os.unlink(PLACEMENTS)
+        call(ROOT, MANAGER, "Reload", "a{sv}", {})
+        wait_until(lambda: state_of_layout("main") == "in-sync", 10, "the layout to be applied")
+
+
+@fresh
 def what_cannot_be_read_of_what_was_applied_is_set_aside():
     daxd = pwd.getpwnam("daxd")
     for text in ('{"version": 2, "applied": "by a newer daxd"}', "{"):
