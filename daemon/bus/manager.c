@@ -128,9 +128,10 @@ static int manager_layout(Call *call, Failure *failure) {
 }
 
 static int manager_reload(Call *call, Failure *failure) {
+        const KeeperApply apply = call_apply(call, false);
         int r;
 
-        r = keeper_reload(call->bus->keeper);
+        r = keeper_reload(call->bus->keeper, &apply);
         return r < 0 ? r : call_reply(call, NULL);
 }
 

@@ -30,6 +30,8 @@ struct Keeper {
         void (*tried)(void *userdata);
         void *tried_userdata;
         bool settled;
+        KeeperApply reload; /* whoever had the files read last; its strings are these */
+        char *reload_tag, *reload_sender;
 };
 
 /* One layout on its way through the engine. It owns its layout, since files may be read anew meanwhile. */
@@ -49,7 +51,7 @@ static const char *const state_names[_KEEP_STATE_MAX] = {
 };
 
 static void keeper_match(Keeper *keeper);
-static void keeper_apply_new(Keeper *keeper);
+static void keeper_apply_new(Keeper *keeper, const KeeperApply *apply);
 
 const char *keep_state_name(KeepState state) {
         return state_names[state];
@@ -279,7 +281,7 @@ static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *ap
                 /* the file was read anew meanwhile, and says otherwise */
                 kept_set_state(kept, KEEP_PENDING, "not applied yet");
                 keeper_match(keeper);
-                keeper_apply_new(keeper);
+                keeper_apply_new(keeper, &keeper->reload);
                 return;
         }
         if (failure) {
@@ -489,6 +491,7 @@ static void kept_compare(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
 }
 
 static void keeper_region_changed(const DaxRegion *before, const DaxRegion *after, void *userdata) {
+        static const KeeperApply came = { .origin = JOB_ORIGIN_EVENT, .operation = "ApplyLayout" };
         Keeper *keeper = userdata;
 
         if (!keeper->settled)
@@ -500,7 +503,7 @@ static void keeper_region_changed(const DaxRegion *before, const DaxRegion *afte
                                     before->id);
                 keeper_match(keeper);
                 if (after)
-                        keeper_apply_new(keeper);
+                        keeper_apply_new(keeper, &came);
                 keeper_tell(keeper);
                 return;
         }
@@ -517,9 +520,8 @@ static void keeper_region_changed(const DaxRegion *before, const DaxRegion *afte
 }
 
 /* Applies what has a region and was not applied to it in this boot. */
-static void keeper_apply_new(Keeper *keeper) {
+static void keeper_apply_new(Keeper *keeper, const KeeperApply *apply) {
         const DaxMachine *machine = engine_machine(keeper->engine);
-        const KeeperApply apply = { .origin = JOB_ORIGIN_BOOT, .operation = "ApplyLayout" };
 
         for (size_t i = 0; i < keeper->n_layouts; i++) {
                 KeptLayout *kept = &keeper->layouts[i];
@@ -548,7 +550,7 @@ static void keeper_apply_new(Keeper *keeper) {
                 r = layout_parse(kept->name, kept->source, kept->layout->text,
                                  strlen(kept->layout->text), &layout, &failure);
                 if (r == 0)
-                        r = application_submit(keeper, layout, kept->name, kept->region, &apply,
+                        r = application_submit(keeper, layout, kept->name, kept->region, apply,
                                                NULL, NULL, &failure);
                 if (r == 0)
                         kept->applying = true;
@@ -623,7 +625,22 @@ static void keeper_load_placements(Keeper *keeper) {
                                              "");
 }
 
-int keeper_reload(Keeper *keeper) {
+static int keeper_note_reload(Keeper *keeper, const KeeperApply *apply) {
+        _cleanup_free_ char *tag = copy_or_null(apply->tag);
+        _cleanup_free_ char *sender = copy_or_null(apply->sender);
+
+        if ((apply->tag && !tag) || (apply->sender && !sender))
+                return -ENOMEM;
+
+        free(keeper->reload_tag);
+        free(keeper->reload_sender);
+        keeper->reload = *apply;
+        keeper->reload.tag = keeper->reload_tag = TAKE_PTR(tag);
+        keeper->reload.sender = keeper->reload_sender = TAKE_PTR(sender);
+        return 0;
+}
+
+int keeper_reload(Keeper *keeper, const KeeperApply *apply) {
         _cleanup_layout_files_ LayoutFiles files = {};
         KeptLayout *old = keeper->layouts;
         size_t n_old = keeper->n_layouts;
@@ -631,6 +648,9 @@ int keeper_reload(Keeper *keeper) {
 
         if (!keeper->placements_known)
                 keeper_load_placements(keeper);
+        r = keeper_note_reload(keeper, apply);
+        if (r < 0)
+                return r;
         r = layout_files_load(keeper->paths->directories, keeper->paths->n_directories, &files);
         if (r < 0)
                 return r;
@@ -649,17 +669,18 @@ int keeper_reload(Keeper *keeper) {
         free(old);
 
         keeper_match(keeper);
-        keeper_apply_new(keeper);
+        keeper_apply_new(keeper, &keeper->reload);
         keeper_tell(keeper);
         return r;
 }
 
 static void keeper_settled(void *userdata) {
+        static const KeeperApply start = { .origin = JOB_ORIGIN_BOOT, .operation = "ApplyLayout" };
         Keeper *keeper = userdata;
         int r;
 
         keeper->settled = true;
-        r = keeper_reload(keeper);
+        r = keeper_reload(keeper, &start);
         if (r < 0)
                 log_error("cannot read the layouts: %s", text_errno(r));
 }
@@ -838,6 +859,8 @@ Keeper *keeper_free(Keeper *keeper) {
         applied_deinit(&keeper->applied);
         free(keeper->placements_path);
         free(keeper->applied_path);
+        free(keeper->reload_tag);
+        free(keeper->reload_sender);
         free(keeper);
         return NULL;
 }

@@ -56,9 +56,6 @@ void keeper_set_listener(Keeper *keeper, const KeeperListener *listener, void *u
 /* @tried is called once, when every layout has been tried. */
 void keeper_set_tried(Keeper *keeper, void (*tried)(void *userdata), void *userdata);
 
-/* Reads the files anew and applies what has not been applied in this boot. 0 or an errno. */
-int keeper_reload(Keeper *keeper);
-
 size_t keeper_count(const Keeper *keeper);
 const KeptLayout *keeper_get(const Keeper *keeper, size_t index);
 const KeptLayout *keeper_find(const Keeper *keeper, const char *name);
@@ -68,7 +65,7 @@ KeepState keeper_region_state(const Keeper *keeper, uint32_t region, const char 
                               const char **ret_reason);
 const char *keep_state_name(KeepState state);
 
-/* What applying one layout shall be like. Strings are copied. */
+/* Who has layouts applied, and how. Strings are copied. */
 typedef struct KeeperApply {
         JobOrigin origin;
         const char *operation;
@@ -77,6 +74,9 @@ typedef struct KeeperApply {
         bool force;
         bool dry_run;
 } KeeperApply;
+
+/* Reads the files anew and applies what has not been applied in this boot. 0 or an errno. */
+int keeper_reload(Keeper *keeper, const KeeperApply *apply);
 
 /*
  * @document is the plan document, with a refusal where there is one; NULL when it came to no plan for

@@ -15,6 +15,7 @@ ROOT, REGION_PATH = "/org/daxd1", object_path("region", 0)
 MANAGER, REGION_FACE, DEVICE_FACE, LAYOUT, JOB = (
     f"org.daxd1.{face}" for face in ("Manager", "Region", "Device", "Layout", "Job"))
 SECRET = b"somebody's secret"
+LATE = Extent(0x200000000, 256 * MIB)
 
 system = System()
 
@@ -424,6 +425,44 @@ def a_layout_that_failed_is_in_sync_when_it_has_been_applied_by_hand():
         system.reboot(sim)
         equal({d["Label"]: d["Ranges"] for d in shown().values()},
               {"cache": [[4 * MIB, 4 * MIB]]}, "devices after a reboot")
+
+
+@fresh
+def a_job_tells_where_it_comes_from():
+    def jobs():
+        return [objects[JOB] for objects in managed_objects().values() if JOB in objects]
+
+    def job_while(begin):
+        """What is shown of the job that begin() leads to."""
+        with sim.stopped(path="*/device_dax/bind") as stop:
+            begin()
+            at = stop.wait()
+            system.wait_name(60)
+            job, = jobs()
+            stop.release(at)
+        wait_until(lambda: not jobs(), 10, "the job to end")
+        return {key: job[key] for key in ("Origin", "Operation", "Tag", "Sender")}
+
+    def reload():
+        call(ROOT, MANAGER, "Reload", "a{sv}", {"tag": "mine"})
+
+    regions = []
+    with kept("main", layout({"name": "one", "size": "4M"})), \
+            kept("late", layout({"name": "late", "size": "4M"}, region=LATE)):
+        job = job_while(reload)
+        require(re.fullmatch(r":1\.[0-9]+", job.pop("Sender")), "a job of Reload has no sender")
+        equal(job, {"Origin": "bus", "Operation": "Reload", "Tag": "mine"}, "the job of Reload")
+
+        nobody = {"Operation": "ApplyLayout", "Tag": "", "Sender": ""}
+        equal(job_while(lambda: regions.append(sim.add_region("256M@0x200000000"))),
+              {"Origin": "event", **nobody}, "the job of a region that comes")
+        sim.remove_region(regions.pop(), for_good=True)
+
+        ask("dax0.0", "Destroy")
+        system.stop_daxd()
+        os.unlink(APPLIED)
+        equal(job_while(lambda: system.start_daxd(wait=False)), {"Origin": "boot", **nobody},
+              "the job of the start")
 
 
 @fresh
