@@ -34,6 +34,7 @@ static const struct {
         { "org.daxd1.Manager", "ApplyLayout", WEIGHT_FORCE, ACTION_CHANGE_DEVICE },
         { "org.daxd1.Manager", "ApplyLayout", WEIGHT_MEMORY, ACTION_MANAGE_MEMORY },
         { "org.daxd1.Manager", "Reload", WEIGHT_NONE, ACTION_MANAGE_LAYOUTS },
+        { "org.daxd1.Manager", "Reload", WEIGHT_FORCE, ACTION_CHANGE_DEVICE },
         { "org.daxd1.Manager", "Reconcile", WEIGHT_NONE, ACTION_MANAGE_LAYOUTS },
         { "org.daxd1.Manager", "Reconcile", WEIGHT_FORCE, ACTION_CHANGE_DEVICE },
         { "org.daxd1.Manager", "Reconcile", WEIGHT_MEMORY, ACTION_MANAGE_MEMORY },

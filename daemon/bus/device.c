@@ -351,15 +351,14 @@ static int device_get_holders(Call *call, Failure *failure) {
 }
 
 static const OptionSpec no_options = 0;
-static const OptionSpec reconfigure_options = OPTION(TAG) | OPTION(INCARNATION) | OPTION(FORCE) |
-                                              OPTION(SIZE) | OPTION(ALIGN) | OPTION(MODE) |
-                                              OPTION(ONLINE) | OPTION(MEMMAP_ON_MEMORY) |
-                                              OPTION(RANGES) | OPTION(WIPE);
-static const OptionSpec resize_options = OPTION(TAG) | OPTION(INCARNATION) | OPTION(FORCE) |
-                                         OPTION(WIPE);
-static const OptionSpec mode_options = OPTION(TAG) | OPTION(INCARNATION) | OPTION(FORCE) |
-                                       OPTION(ONLINE) | OPTION(MEMMAP_ON_MEMORY) | OPTION(WIPE);
-static const OptionSpec change_options = OPTION(TAG) | OPTION(INCARNATION) | OPTION(FORCE);
+static const OptionSpec change_options = CHANGE_OPTIONS;
+static const OptionSpec reconfigure_options = CHANGE_OPTIONS | OPTION(SIZE) | OPTION(ALIGN) |
+                                              OPTION(MODE) | OPTION(ONLINE) |
+                                              OPTION(MEMMAP_ON_MEMORY) | OPTION(RANGES) |
+                                              OPTION(WIPE);
+static const OptionSpec resize_options = CHANGE_OPTIONS | OPTION(WIPE);
+static const OptionSpec mode_options = CHANGE_OPTIONS | OPTION(ONLINE) | OPTION(MEMMAP_ON_MEMORY) |
+                                       OPTION(WIPE);
 
 const Method device_methods[] = {
         { BUS_DEVICE, "Reconfigure", 0, &reconfigure_options, device_reconfigure },

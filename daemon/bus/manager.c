@@ -142,10 +142,10 @@ static int manager_reconcile(Call *call, Failure *failure) {
 }
 
 static const OptionSpec no_options = 0;
-static const OptionSpec change_options = OPTION(TAG);
 static const OptionSpec plan_options = OPTION(TAG) | OPTION(FORCE);
-static const OptionSpec apply_options = OPTION(TAG) | OPTION(FORCE) | OPTION(EXPECT);
-static const OptionSpec reconcile_options = OPTION(TAG) | OPTION(FORCE) | OPTION(DRY_RUN);
+static const OptionSpec change_options = CHANGE_OPTIONS;
+static const OptionSpec apply_options = CHANGE_OPTIONS | OPTION(EXPECT);
+static const OptionSpec reconcile_options = CHANGE_OPTIONS | OPTION(DRY_RUN);
 
 const Method manager_methods[] = {
         { BUS_MANAGER, "GetDevice", 's', &no_options, manager_get_device },

@@ -40,6 +40,8 @@ typedef struct Options {
 typedef unsigned OptionSpec;
 
 #define OPTION(key) (1u << OPTION_##key)
+/* What every method that changes devices takes. */
+#define CHANGE_OPTIONS (OPTION(TAG) | OPTION(INCARNATION) | OPTION(FORCE))
 
 static inline bool options_have(const Options *options, OptionKey key) {
         return options->present & (1u << key);

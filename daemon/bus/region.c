@@ -222,7 +222,7 @@ static int region_get_resource(Call *call, Failure *failure) {
 }
 
 static const OptionSpec no_options = 0;
-static const OptionSpec create_options = OPTION(TAG) | OPTION(FORCE) | OPTION(ALL) | OPTION(ALIGN) |
+static const OptionSpec create_options = CHANGE_OPTIONS | OPTION(ALL) | OPTION(ALIGN) |
                                          OPTION(MODE) | OPTION(ONLINE) | OPTION(MEMMAP_ON_MEMORY) |
                                          OPTION(RANGES) | OPTION(LABEL) | OPTION(WIPE);
 

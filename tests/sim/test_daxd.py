@@ -466,6 +466,25 @@ def a_job_tells_where_it_comes_from():
 
 
 @fresh
+def every_change_takes_the_options_of_all_changes():
+    text, options = layout({"name": "one", "size": "4M"}), {"tag": "mine", "force": True}
+    call(ROOT, MANAGER, "ApplyLayout", "sa{sv}", text, {**options, "incarnation": 1})
+    for method in ("Reload", "Reconcile"):
+        call(ROOT, MANAGER, method, "a{sv}", {**options, "incarnation": 1})
+    name = create_device(4 * MIB, **options, incarnation=1)
+    own = {**options, "incarnation": shown()[name]["Incarnation"]}
+    for method, signature, *argument in (
+            ("Resize", "t", 8 * MIB), ("Reconfigure", ""), ("SetLabel", "s", "two"),
+            ("SetMode", "s", "none"), ("Destroy", "")):
+        refused("NoSuchDevice", ask, name, method, signature, *argument, **options, incarnation=1)
+        ask(name, method, signature, *argument, **own)
+    name = create_device(BLOCK, mode="system-ram")
+    own["incarnation"] = shown()[name]["Incarnation"]
+    ask(name, "OfflineMemory", **own)
+    ask(name, "OnlineMemory", "s", "movable", **own)
+
+
+@fresh
 def nothing_is_applied_while_it_is_not_known_where_devices_lay():
     with kept("main", layout({"name": "cache", "size": "4M"})):
         if os.path.lexists(PLACEMENTS):

@@ -42,6 +42,8 @@ static void test_weights(void **state) {
                 { "org.daxd1.Manager", "PlanLayout", 0, BIT(ACTION_OPEN) },
                 { "org.daxd1.Manager", "PlanLayout", WEIGHT_ADDRESSES,
                   BIT(ACTION_OPEN) | BIT(ACTION_READ_ADDRESSES) },
+                { "org.daxd1.Manager", "Reload", WEIGHT_FORCE,
+                  BIT(ACTION_MANAGE_LAYOUTS) | BIT(ACTION_CHANGE_DEVICE) },
                 { "org.daxd1.Job", "Cancel", WEIGHT_ANOTHERS_JOB,
                   BIT(ACTION_OPEN) | BIT(ACTION_CANCEL_JOB) },
         };
