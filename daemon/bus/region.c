@@ -120,10 +120,10 @@ static int create_shape(const Call *call, const DaxRegion *now, DaxDevice *devic
                                    "is available: give the size 0 together with 'all'",
                                    (unsigned long long)call->number);
         if (options->ranges.count > 0) {
-                if (options->all || (call->number != 0 && call->number != ranges))
+                if (options->all || call->number != ranges)
                         return failure_set(failure, CONDITION_INVALID_SIZE,
                                            "cannot create a device of %llu bytes: its ranges are "
-                                           "%llu together",
+                                           "%llu together; give that as its size",
                                            (unsigned long long)call->number,
                                            (unsigned long long)ranges);
                 device->size = ranges;

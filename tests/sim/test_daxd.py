@@ -84,6 +84,19 @@ def a_device_goes_through_all_modes():
 
 
 @fresh
+def a_size_is_given_with_ranges_and_not_with_all():
+    ranges = [[8 * MIB, 4 * MIB], [0, 2 * MIB]]
+    for size, options in ((0, {}), (0, {"ranges": ranges}), (4 * MIB, {"ranges": ranges}),
+                          (0, {"ranges": ranges, "all": True}), (4 * MIB, {"all": True})):
+        refused("InvalidSize", create_device, size, **options)
+    name = create_device(6 * MIB, ranges=ranges)
+    equal(shown()[name]["Ranges"], ranges, "Ranges")
+    name = create_device(0, all=True)
+    equal(shown()[name]["Size"], FIRST.size - 6 * MIB, "size of all that is left")
+    agree()
+
+
+@fresh
 def daxdctl_and_daxctl_see_the_same():
     run("daxdctl", "create-device", "-r", "0", "-s", "256M", "--label", "scratch")
     wanted = [{key: d[key] for key in ("chardev", "size", "align", "mode", "target_node")}

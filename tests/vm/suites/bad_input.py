@@ -118,6 +118,8 @@ create_case("range of size 0", "InvalidRange", [], 2 * MIB, ranges=[(512 * MIB, 
 create_case("no ranges", ("InvalidRange", "InvalidSize"), [], 0, ranges=[])
 create_case("ranges and another size", ("InvalidRange", "InvalidSize"), [str(4 * MIB)], 4 * MIB,
             ranges=[(512 * MIB, 2 * MIB)])
+create_case("ranges without a size", "InvalidSize", [str(2 * MIB)], 0,
+            ranges=[(512 * MIB, 2 * MIB)])
 create_case("system-ram ranges off the blocks", ("MemoryBlockAlign", "InvalidRange"), [str(BLOCK)],
             BLOCK, mode="system-ram", ranges=[(512 * MIB + 2 * MIB, BLOCK)])
 
