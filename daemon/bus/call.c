@@ -8,6 +8,7 @@
  */
 
 #include "daemon/bus/internal.h"
+#include "daemon/bus/weigh.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -129,51 +130,22 @@ static int call_find_object(Call *call, Failure *failure) {
         return 0;
 }
 
-static unsigned layout_weights(const Layout *layout) {
-        for (size_t i = 0; layout && i < layout->n_devices; i++)
-                if (layout->devices[i].mode == DAX_MODE_SYSTEM_RAM)
-                        return WEIGHT_MEMORY;
-
-        return WEIGHT_NONE;
-}
-
 static unsigned call_weights(const Call *call) {
-        const Options *options = &call->options;
+        const Keeper *keeper = call->bus->keeper;
+        const DaxMachine *machine = engine_machine(call->bus->engine);
+        const Words words = { call->method->argument, call->string, call->number, &call->options };
         const DaxDevice *device = NULL;
-        unsigned weights = 0;
-        uint64_t size = options->size;
+        unsigned weights;
 
         if (call->device[0] != '\0')
-                device = dax_machine_find_device(engine_machine(call->bus->engine), call->device,
-                                                 NULL);
-        if (options->force)
-                weights |= WEIGHT_FORCE;
-        if (options_have(options, OPTION_WIPE) && !options->wipe)
-                weights |= WEIGHT_NO_WIPE;
-        if (call->method->argument == 't')
-                size = call->number;
-        else if (!options_have(options, OPTION_SIZE))
-                size = device ? device->size : 0;
-        if (options->ranges.count > 0)
-                weights |= WEIGHT_RESHAPES | WEIGHT_SHRINKS;
-        if (device && size > device->size)
-                weights |= WEIGHT_GROWS;
-        if (device && size < device->size)
-                weights |= WEIGHT_SHRINKS;
-        if (options->present &
-            (OPTION(MODE) | OPTION(ALIGN) | OPTION(MEMMAP_ON_MEMORY) | OPTION(ONLINE)))
-                weights |= WEIGHT_RESHAPES;
-        if ((device && device->mode == DAX_MODE_SYSTEM_RAM) ||
-            (options_have(options, OPTION_MODE) && options->mode == DAX_MODE_SYSTEM_RAM) ||
-            (call->string && strcmp(call->string, dax_mode_name(DAX_MODE_SYSTEM_RAM)) == 0))
-                weights |= WEIGHT_MEMORY;
-        weights |= layout_weights(call->layout);
+                device = dax_machine_find_device(machine, call->device, NULL);
+        weights = weigh_words(&words, device);
+        if (call->layout)
+                weights |= weigh_layout(call->layout, machine);
         if (strcmp(call->method->member, "Reconcile") == 0)
-                for (size_t i = 0; i < keeper_count(call->bus->keeper); i++)
-                        weights |= layout_weights(keeper_get(call->bus->keeper, i)->layout);
-        if (call->layout &&
-            (call->layout->region.keys & (LAYOUT_REGION_START | LAYOUT_REGION_CXL_SERIALS)))
-                weights |= WEIGHT_ADDRESSES;
+                for (size_t i = 0; i < keeper_count(keeper); i++)
+                        if (keeper_get(keeper, i)->layout)
+                                weights |= weigh_layout(keeper_get(keeper, i)->layout, machine);
         if (call->job != 0) {
                 const Job *job = engine_find_job(call->bus->engine, call->job);
 
