@@ -62,6 +62,7 @@ int main(int argc, char *argv[]) {
         uint32_t seconds = WAIT_SECONDS;
         int r;
 
+        (void)log_set_level("info");
         if (argc > 2)
                 return usage(stderr, 2);
         if (argc == 2) {

@@ -15,6 +15,7 @@ static const char *const action_names[_ACTION_MAX] = {
         [ACTION_MANAGE_LAYOUTS] = "org.daxd1.manage-layouts",
         [ACTION_READ_ADDRESSES] = "org.daxd1.read-addresses",
         [ACTION_CANCEL_JOB] = "org.daxd1.cancel-job",
+        [ACTION_ROOT] = "the uid 0",
 };
 
 /* A call needs the action of every line that fits it: weight 0 always does. */
@@ -69,6 +70,8 @@ static const struct {
         { "org.daxd1.Layout", "GetContent", WEIGHT_NONE, ACTION_READ_ADDRESSES },
         { "org.daxd1.Job", "Cancel", WEIGHT_NONE, ACTION_OPEN }, /* one's own */
         { "org.daxd1.Job", "Cancel", WEIGHT_ANOTHERS_JOB, ACTION_CANCEL_JOB },
+        /* those of LogControl1: our own interfaces have no property that could be set */
+        { "org.freedesktop.DBus.Properties", "Set", WEIGHT_NONE, ACTION_ROOT },
 };
 
 const char *action_name(Action action) {

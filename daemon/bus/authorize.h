@@ -21,6 +21,7 @@ typedef enum Action {
         ACTION_MANAGE_LAYOUTS,
         ACTION_READ_ADDRESSES,
         ACTION_CANCEL_JOB,
+        ACTION_ROOT, /* none of polkit's: uid 0 alone */
         _ACTION_MAX,
 } Action;
 

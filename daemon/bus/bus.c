@@ -117,6 +117,12 @@ static int bus_add_objects(Bus *bus) {
                 r = sd_bus_add_fallback_vtable(bus->bus, NULL, BUS_PATH "/job", BUS_JOB, job_vtable,
                                                find_job, bus);
         if (r >= 0)
+                r = sd_bus_add_object(bus->bus, NULL, BUS_LOG_CONTROL_PATH, log_control_dispatch,
+                                      bus);
+        if (r >= 0)
+                r = sd_bus_add_object_vtable(bus->bus, NULL, BUS_LOG_CONTROL_PATH, BUS_LOG_CONTROL,
+                                             log_control_vtable, bus);
+        if (r >= 0)
                 r = sd_bus_add_node_enumerator(bus->bus, NULL, BUS_PATH, list_objects, bus);
         return r;
 }

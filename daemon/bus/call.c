@@ -9,6 +9,7 @@
 
 #include "daemon/bus/internal.h"
 #include "daemon/bus/weigh.h"
+#include "daemon/util/log.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -50,6 +51,15 @@ void call_reply_failure(Call *call, const Failure *failure) {
         call_free(call);
 }
 
+int refuse_word(const char *what, const char *word, Condition condition, const char *use,
+                Failure *failure) {
+        _cleanup_free_ char *shown = text_escape(word, 64);
+
+        return shown ? failure_set(failure, condition, "cannot take the %s '%s': %s", what, shown,
+                                   use) :
+                       -ENOMEM;
+}
+
 static const Method *find_method(const char *interface, const char *member) {
         static const struct {
                 const char *interface;
@@ -57,7 +67,7 @@ static const Method *find_method(const char *interface, const char *member) {
         } tables[] = {
                 { BUS_MANAGER, manager_methods }, { BUS_REGION, region_methods },
                 { BUS_DEVICE, device_methods },   { BUS_LAYOUT, layout_methods },
-                { BUS_JOB, job_methods },
+                { BUS_JOB, job_methods },         { BUS_PROPERTIES, log_control_methods },
         };
 
         for (size_t i = 0; i < ELEMENTS(tables); i++)
@@ -88,7 +98,7 @@ static int call_read(Call *call, Failure *failure) {
         default:
                 break;
         }
-        if (r >= 0)
+        if (r >= 0 && call->method->options)
                 r = options_read(message, *call->method->options, &call->options, failure);
         if (r == 0 && call->method->takes_layout)
                 r = layout_parse("", NULL, call->string, strlen(call->string), &call->layout,
@@ -170,6 +180,9 @@ static void call_run(Call *call) {
         const Method *method = call->method;
         int r;
 
+        log_debug("uid %u (%s) calls %s of %s", (unsigned)call->uid,
+                  sd_bus_message_get_sender(call->message), method->member,
+                  sd_bus_message_get_path(call->message));
         r = call_find_object(call, &failure);
         if (r == 0)
                 r = authorize(call->uid,

@@ -267,15 +267,6 @@ static int device_reconfigure(Call *call, Failure *failure) {
         return device_change(call, reconfigure_want, failure);
 }
 
-static int refuse_word(const char *what, const char *word, Condition condition, const char *use,
-                       Failure *failure) {
-        _cleanup_free_ char *shown = text_escape(word, 64);
-
-        return shown ? failure_set(failure, condition, "cannot take the %s '%s': %s", what, shown,
-                                   use) :
-                       -ENOMEM;
-}
-
 static int device_set_mode(Call *call, Failure *failure) {
         call->options.mode = dax_mode_from_name(call->string);
         if (call->options.mode == _DAX_MODE_INVALID)

@@ -15,6 +15,9 @@
 #define BUS_DEVICE "org.daxd1.Device"
 #define BUS_LAYOUT "org.daxd1.Layout"
 #define BUS_JOB "org.daxd1.Job"
+#define BUS_PROPERTIES "org.freedesktop.DBus.Properties"
+#define BUS_LOG_CONTROL_PATH "/org/freedesktop/LogControl1"
+#define BUS_LOG_CONTROL "org.freedesktop.LogControl1"
 
 #define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
 
@@ -58,8 +61,8 @@ typedef int (*MethodHandler)(Call *call, Failure *failure);
 
 struct Method {
         const char *interface, *member;
-        char argument; /* s, t, u, or 0 for none */
-        const OptionSpec *options;
+        char argument;             /* s, t, u, or 0 for none */
+        const OptionSpec *options; /* NULL: none of ours, its handler reads its arguments */
         MethodHandler handler;
         bool takes_layout; /* its argument is one */
 };
@@ -71,6 +74,9 @@ int call_reply(Call *call, const char *types, ...);
 void call_reply_failure(Call *call, const Failure *failure);
 /* The handler of every method in every vtable: parse, authorize, then the method's own handler. */
 int call_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error);
+/* "cannot take the WHAT 'WORD': USE", with @word made harmless. Returns @condition or -ENOMEM. */
+int refuse_word(const char *what, const char *word, Condition condition, const char *use,
+                Failure *failure);
 /* Forgets the calls that nobody can answer any more: the connection is gone. */
 void calls_drop(Bus *bus);
 
@@ -81,9 +87,11 @@ void calls_drop(Bus *bus);
         SD_BUS_PROPERTY(name, type, getter, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE)
 
 extern const Method manager_methods[], region_methods[], device_methods[], layout_methods[],
-        job_methods[];
+        job_methods[], log_control_methods[];
 extern const sd_bus_vtable manager_vtable[], region_vtable[], device_vtable[], layout_vtable[],
-        job_vtable[];
+        job_vtable[], log_control_vtable[];
+/* Comes before the vtable of its object: takes what that must not. */
+int log_control_dispatch(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /* Paths of objects; all freed by the caller, NULL when out of memory. */
 char *path_of_region(uint32_t id);

@@ -13,7 +13,9 @@
 #include <sys/uio.h>
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
+#include <unistd.h>
 
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 /* The journal takes 1024 fields. */
 #define DEVICES_MAX 1000
 
@@ -45,8 +47,47 @@ static void entry_add(Entry *entry, const char *format, ...) {
                 free(text);
 }
 
-static int under_journal(void) {
+static const char *const levels[] = {
+        [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
+        [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",
+};
+
+static bool level_is_said(int level) {
+        return setlogmask(0) & LOG_MASK(level);
+}
+
+const char *log_level(void) {
+        int level = LOG_DEBUG;
+
+        while (level > LOG_EMERG && !level_is_said(level))
+                level--;
+        return levels[level];
+}
+
+bool log_set_level(const char *level) {
+        for (int i = LOG_EMERG; i <= LOG_DEBUG; i++)
+                if (strcmp(levels[i], level) == 0) {
+                        (void)setlogmask(LOG_UPTO(i));
+                        return true;
+                }
+
+        return false;
+}
+
+static bool under_journal(void) {
         return getenv("JOURNAL_STREAM") != NULL;
+}
+
+const char *log_target(void) {
+        return under_journal() ? "journal" : "console";
+}
+
+bool log_set_target(const char *target) {
+        if (strcmp(target, "console") == 0)
+                return unsetenv("JOURNAL_STREAM") == 0;
+        return strcmp(target, "journal") == 0 && access(JOURNAL_SOCKET, F_OK) == 0 &&
+               setenv("JOURNAL_STREAM", "", 0) == 0;
 }
 
 void log_line(int priority, const LogContext *context, const char *format, ...) {
@@ -54,6 +95,9 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
         _cleanup_(entry_deinit) Entry entry = {};
         va_list args;
         int r;
+
+        if (!level_is_said(priority))
+                return;
 
         va_start(args, format);
         r = vasprintf(&text, format, args);

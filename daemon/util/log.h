@@ -5,6 +5,7 @@
 
 #include "daemon/util/cleanup.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <syslog.h>
 
@@ -28,6 +29,17 @@ typedef struct LogContext {
 
 void log_line(int priority, const LogContext *context, const char *format, ...) _printf_(3, 4);
 
+#define log_debug(...) log_line(LOG_DEBUG, NULL, __VA_ARGS__)
 #define log_info(...) log_line(LOG_INFO, NULL, __VA_ARGS__)
 #define log_warning(...) log_line(LOG_WARNING, NULL, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERR, NULL, __VA_ARGS__)
+
+/*
+ * How much is said, and where, of the whole process: by the words of org.freedesktop.LogControl1(5).
+ * Setting returns false for what cannot be had. The level is that of libc, debug until it is set.
+ */
+const char *log_level(void);
+bool log_set_level(const char *level);
+const char *log_target(
+        void); /* "journal" or "console", by the environment variable JOURNAL_STREAM */
+bool log_set_target(const char *target);

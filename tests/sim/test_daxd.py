@@ -9,7 +9,7 @@ import signal
 import threading
 
 from common import *
-from system import System, said
+from system import Journal, System, said
 
 ROOT, REGION_PATH = "/org/daxd1", object_path("region", 0)
 MANAGER, REGION_FACE, DEVICE_FACE, LAYOUT, JOB = (
@@ -380,6 +380,49 @@ def offlining_can_be_cancelled():
     sim.calm()
     equal(state_of(FIRST.start // BLOCK), "online", "state of the block")
     agree()
+
+
+LOG_PATH, LOG = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
+
+
+@fresh
+def how_much_is_said_and_where_can_be_set():
+    def set_log(name, value, **options):
+        call(LOG_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", LOG, name, value, **options)
+
+    def tells_of_calls(log="daxd"):
+        before = len(said(log))
+        call(ROOT, MANAGER, "GetRegion", "ua{sv}", 0, {})
+        return "GetRegion" in said(log)[before:]
+
+    equal(get_all(LOG_PATH, LOG), {"LogLevel": "info", "LogTarget": "console",
+                                   "SyslogIdentifier": "daxd"}, "the properties")
+    equal(tells_of_calls(), False, "whether it tells of calls")
+    set_log("LogLevel", "debug")
+    equal(get(LOG_PATH, LOG, "LogLevel"), "debug", "LogLevel")
+    equal(tells_of_calls(), True, "whether it tells of calls")
+
+    for name, value in (("LogLevel", "loud"), ("LogLevel", 7), ("LogTarget", "kmsg"),
+                        ("SyslogIdentifier", "other"), ("Version", "2")):
+        refused("org.freedesktop.DBus.Error.InvalidArgs", set_log, name, value)
+    for name, value in (("LogLevel", "info"), ("LogTarget", "console")):
+        refused("org.freedesktop.DBus.Error.AccessDenied", set_log, name, value, user="daxd")
+    equal(get(LOG_PATH, LOG, "LogLevel"), "debug", "LogLevel")
+
+    if not system.journal:
+        error = refused("org.freedesktop.DBus.Error.InvalidArgs", set_log, "LogTarget", "journal")
+        require("where there is one" in error.message, error.message)
+    journal = system.journal or Journal()
+    set_log("LogTarget", "journal")
+    equal(get(LOG_PATH, LOG, "LogTarget"), "journal", "LogTarget")
+    equal(tells_of_calls(), False, "whether it tells of calls at its console")
+    wait_until(lambda: tells_of_calls("journal"), 10, "the journal to be told of calls")
+    set_log("LogTarget", "console")
+    set_log("LogLevel", "info")
+    equal(tells_of_calls(), False, "whether it tells of calls")
+    if not system.journal:
+        journal.stop()
+        os.unlink(Journal.SOCKET)
 
 
 # --- layouts that are kept -----------------------------------------------------------------------

@@ -86,6 +86,20 @@ def jobs_are_as_described():
 
 
 @test
+def systemctl_sets_how_much_is_said():
+    def tells_of_calls():
+        call(ROOT, MANAGER, "GetRegion", "ua{sv}", region_at(REGIONS[0]), {})
+        return "calls GetRegion" in journal("daxd")
+
+    equal(run("systemctl", "service-log-level", "daxd").strip(), "info", "the level")
+    equal(run("systemctl", "service-log-target", "daxd").strip(), "journal", "the target")
+    equal(tells_of_calls(), False, "whether it tells of calls")
+    run("systemctl", "service-log-level", "daxd", "debug")
+    wait_until(tells_of_calls, 30, "daxd to tell of calls")
+    run("systemctl", "service-log-level", "daxd", "info")
+
+
+@test
 def no_other_interface_of_ours_is_there():
     equal(sorted(interfaces(read(DESCRIPTION))), sorted([MANAGER, REGION, DEVICE, LAYOUT, JOB]),
           "the interfaces that are described")
