@@ -56,7 +56,8 @@ static void daemon_tried(void *userdata) {
 
         fd = open(RUNTIME_DIR "/tried", O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
         if (fd < 0)
-                log_warning("cannot create " RUNTIME_DIR "/tried: %s", text_errno(errno));
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                         "cannot create " RUNTIME_DIR "/tried: %s", text_errno(errno));
         else
                 close(fd);
 }

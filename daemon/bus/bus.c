@@ -10,6 +10,9 @@
 
 #define BUS_NAME "org.daxd1"
 
+#define log_no_bus(priority, ...)                                                                  \
+        log_line(priority, &(LogContext){ .message_id = LOG_MESSAGE_NO_BUS }, __VA_ARGS__)
+
 static int bus_connect(Bus *bus);
 
 /* --- objects ------------------------------------------------------------------------------------ */
@@ -146,14 +149,14 @@ static int bus_reconnect(sd_event_source *source, void *userdata) {
         bus_disconnect(bus);
         r = bus_connect(bus);
         if (r < 0)
-                log_error("cannot join the system bus again: %s", text_errno(r));
+                log_no_bus(LOG_ERR, "cannot join the system bus again: %s", text_errno(r));
         return 0;
 }
 
 static int bus_lost(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bus *bus = userdata;
 
-        log_warning("the system bus is gone; waiting for it to come back");
+        log_no_bus(LOG_WARNING, "the system bus is gone; waiting for it to come back");
         (void)sd_event_source_set_enabled(bus->reconnect, SD_EVENT_ONESHOT);
         return 0;
 }
@@ -162,7 +165,8 @@ static int bus_named(sd_bus_message *reply, void *userdata, sd_bus_error *error)
         const sd_bus_error *why = sd_bus_message_get_error(reply);
 
         if (why)
-                log_error("cannot have the name " BUS_NAME " on the system bus: %s", why->message);
+                log_no_bus(LOG_ERR, "cannot have the name " BUS_NAME " on the system bus: %s",
+                           why->message);
         return 0;
 }
 
@@ -277,7 +281,7 @@ static void settled(void *userdata) {
         Bus *bus = userdata;
 
         if (bus->bus && bus_request_name(bus) < 0)
-                log_error("cannot ask for the name " BUS_NAME " on the system bus");
+                log_no_bus(LOG_ERR, "cannot ask for the name " BUS_NAME " on the system bus");
 }
 
 static const EngineListener bus_listens = {

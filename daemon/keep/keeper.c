@@ -91,12 +91,28 @@ static void keeper_tell(Keeper *keeper) {
         }
 }
 
+typedef struct RegionText {
+        char text[16];
+} RegionText;
+
+/* A region as the journal has it. */
+static RegionText region_text(uint32_t region) {
+        RegionText text;
+
+        snprintf(text.text, sizeof(text.text), "%" PRIu32, region);
+        return text;
+}
+
 static void kept_set_state(KeptLayout *kept, KeepState state, const char *reason) {
         bool news = kept->state != state || !text_equal(kept->reason, reason ?: "");
         char *copy = reason ? strdup(reason) : NULL;
 
         if (state == KEEP_FAILED && news && kept->layout) /* of a bad file its reader has told */
-                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED },
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED,
+                                        .region = kept->has_region ?
+                                                          region_text(kept->region).text :
+                                                          NULL },
                          "layout %s is not applied: %s", kept->name, reason ?: "");
         free(kept->reason);
         kept->reason = copy;
@@ -265,10 +281,15 @@ static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
         if (r >= 0 && !applied)
                 r = applied_set(&keeper->applied, keeper->applied_path, region, digest);
         if (r < 0)
-                log_warning("cannot note that layout %s was applied: %s", kept->name,
-                            text_errno(r));
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
+                                        .region = region_text(region->id).text },
+                         "cannot note that layout %s was applied: %s", kept->name, text_errno(r));
         if (!applied)
-                log_info("layout %s is applied to region %" PRIu32, kept->name, region->id);
+                log_line(LOG_INFO,
+                         &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_APPLIED,
+                                        .region = region_text(region->id).text },
+                         "layout %s is applied to region %" PRIu32, kept->name, region->id);
 }
 
 static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *application,
@@ -432,10 +453,16 @@ static void keeper_match(Keeper *keeper) {
         for (size_t i = 0; i < keeper->n_layouts; i++) {
                 KeptLayout *kept = &keeper->layouts[i];
                 LayoutMatch *match;
+                bool fresh;
 
                 if (!kept->layout)
                         continue;
                 match = &matches[n++];
+                fresh = kept->blocked || !kept->has_region || kept->region != match->region_id;
+                kept->has_region = match->has_region;
+                kept->region = match->region_id;
+                kept->blocked = match->failure.condition != CONDITION_NONE ||
+                                kept->layout->enforce == LAYOUT_ENFORCE_ALWAYS;
                 if (kept->applying)
                         ; /* what comes of it will say its state */
                 else if (match->failure.condition != CONDITION_NONE)
@@ -444,16 +471,12 @@ static void keeper_match(Keeper *keeper) {
                                                KEEP_PENDING :
                                                KEEP_FAILED,
                                        failure_message(&match->failure));
-                else if (kept->layout->enforce == LAYOUT_ENFORCE_ALWAYS)
+                else if (kept->blocked)
                         kept_set_state(kept, KEEP_FAILED,
                                        "\"enforce\": \"always\" is not offered "
                                        "by this version of daxd; use \"boot\"");
-                else if (kept->blocked || !kept->has_region || kept->region != match->region_id)
+                else if (fresh)
                         kept_set_state(kept, KEEP_PENDING, "not applied yet");
-                kept->blocked = match->failure.condition != CONDITION_NONE ||
-                                kept->layout->enforce == LAYOUT_ENFORCE_ALWAYS;
-                kept->has_region = match->has_region;
-                kept->region = match->region_id;
         }
 
         layout_matches_free(matches, n);
@@ -498,9 +521,12 @@ static void keeper_region_changed(const DaxRegion *before, const DaxRegion *afte
                 return;
         if (!before || !after) {
                 if (!after && applied_forget(&keeper->applied, keeper->applied_path, before) < 0)
-                        log_warning("cannot forget what was applied to region %" PRIu32
-                                    ", which has gone",
-                                    before->id);
+                        log_line(LOG_WARNING,
+                                 &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
+                                                .region = region_text(before->id).text },
+                                 "cannot forget what was applied to region %" PRIu32
+                                 ", which has gone",
+                                 before->id);
                 keeper_match(keeper);
                 if (after)
                         keeper_apply_new(keeper, &came);
@@ -617,7 +643,8 @@ static void keeper_load_placements(Keeper *keeper) {
         keeper->placements_known = r == 0;
         if (r <= 0) {
                 if (r < 0)
-                        log_warning("cannot read %s: %s", keeper->placements_path, text_errno(r));
+                        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                                 "cannot read %s: %s", keeper->placements_path, text_errno(r));
                 return;
         }
 
@@ -682,7 +709,8 @@ static void keeper_settled(void *userdata) {
         keeper->settled = true;
         r = keeper_reload(keeper, &start);
         if (r < 0)
-                log_error("cannot read the layouts: %s", text_errno(r));
+                log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED },
+                         "cannot read the layouts: %s", text_errno(r));
 }
 
 /* --- reconcile ---------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
 """The unmodified daxd, its workers, a real bus, libdaxctl and libudev on the imitation. Needs
 --bare --region-idle."""
 
+import ast
 import contextlib
 import errno
 import pwd
@@ -385,15 +386,34 @@ def offlining_can_be_cancelled():
 LOG_PATH, LOG = "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1"
 
 
+def set_log(name, value, **options):
+    call(LOG_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", LOG, name, value, **options)
+
+
+@contextlib.contextmanager
+def journal():
+    """There is a journal, and daxd's lines go to it while the block runs. Gives a function that
+    returns the entries so far: lists of fields."""
+    ours = None if system.journal else Journal()
+    before = len(said("journal"))
+    set_log("LogTarget", "journal")
+    try:
+        yield lambda: [ast.literal_eval(line).decode(errors="replace").splitlines()
+                       for line in said("journal")[before:].splitlines()
+                       if line.startswith(("b'", 'b"'))]
+    finally:
+        set_log("LogTarget", "console")
+        if ours:
+            ours.stop()
+            os.unlink(Journal.SOCKET)
+
+
 @fresh
 def how_much_is_said_and_where_can_be_set():
-    def set_log(name, value, **options):
-        call(LOG_PATH, "org.freedesktop.DBus.Properties", "Set", "ssv", LOG, name, value, **options)
-
-    def tells_of_calls(log="daxd"):
-        before = len(said(log))
+    def tells_of_calls():
+        before = len(said("daxd"))
         call(ROOT, MANAGER, "GetRegion", "ua{sv}", 0, {})
-        return "GetRegion" in said(log)[before:]
+        return "GetRegion" in said("daxd")[before:]
 
     equal(get_all(LOG_PATH, LOG), {"LogLevel": "info", "LogTarget": "console",
                                    "SyslogIdentifier": "daxd"}, "the properties")
@@ -412,17 +432,32 @@ def how_much_is_said_and_where_can_be_set():
     if not system.journal:
         error = refused("org.freedesktop.DBus.Error.InvalidArgs", set_log, "LogTarget", "journal")
         require("where there is one" in error.message, error.message)
-    journal = system.journal or Journal()
-    set_log("LogTarget", "journal")
-    equal(get(LOG_PATH, LOG, "LogTarget"), "journal", "LogTarget")
-    equal(tells_of_calls(), False, "whether it tells of calls at its console")
-    wait_until(lambda: tells_of_calls("journal"), 10, "the journal to be told of calls")
-    set_log("LogTarget", "console")
+    with journal() as entries:
+        equal(get(LOG_PATH, LOG, "LogTarget"), "journal", "LogTarget")
+        equal(tells_of_calls(), False, "whether it tells of calls at its console")
+        wait_until(lambda: any("GetRegion" in line for entry in entries() for line in entry), 10,
+                   "the journal to be told of a call")
     set_log("LogLevel", "info")
     equal(tells_of_calls(), False, "whether it tells of calls")
-    if not system.journal:
-        journal.stop()
-        os.unlink(Journal.SOCKET)
+
+
+@fresh
+def what_becomes_of_a_layout_is_found_by_its_region():
+    def entry(text):
+        return wait_until(lambda: next((entry for entry in entries()
+                                        if any(text in line for line in entry)), None), 10,
+                          f"'{text}' in the journal")
+
+    with kept("main", layout({"name": "one", "size": "4M"}, region=SECOND)), journal() as entries:
+        sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
+        call(ROOT, MANAGER, "Reload", "a{sv}", {})
+        failed = entry("layout main is not applied")
+        sim.clear()
+        call(ROOT, MANAGER, "Reload", "a{sv}", {})
+        applied = entry("layout main is applied")
+    for fields in (failed, applied):
+        require("DAXD_REGION=1" in fields, fields)
+        require(any(field.startswith("MESSAGE_ID=") for field in fields), fields)
 
 
 # --- layouts that are kept -----------------------------------------------------------------------
