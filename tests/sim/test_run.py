@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What whoever tries daxd meets: programs of the system work on the imitated machine, with a bus, daxd
+and its workers there, and the runner leaves as its command does.
+
+    test_run.py BUILD KERNEL
+"""
+
+import sys
+from pathlib import Path
+
+from harness import *
+
+BUILD, MANNERS = sys.argv[1:]
+HERE = Path(__file__).parent
+LAYOUT = HERE.parent.parent / "systemd/examples/tiers.json"
+
+
+def machine(*words, idle=True):
+    options = ("--region-idle", "--layout", LAYOUT) if idle else ()
+    return attempt(HERE / "run", "--build", BUILD, "--kernel", MANNERS, *options, *words)
+
+
+def printed(*words, **options):
+    result = machine(*words, **options)
+    equal((result.returncode, result.stderr), (0, ""), f"the end of {command_line(words)}")
+    return result.stdout
+
+
+def split(listed):
+    """[[(device, mode), ...] for each region]"""
+    return [sorted((device["chardev"], device["mode"]) for device in region.get("devices", []))
+            for region in sorted(listed, key=lambda region: region["id"])]
+
+
+TIERS = [[("dax0.0", "devdax"), ("dax0.1", "system-ram"), ("dax0.2", "devdax")], []]
+
+
+@test
+def daxdctl_and_daxctl_list_the_same():
+    ours = json.loads(printed("daxdctl", "list", "-RDu"))
+    equal(split(ours), TIERS, "what daxdctl lists")
+    equal([(region["size"], region["start"], region["state"]) for region in ours],
+          [("1024.00 MiB (1073.74 MB)", "0x100000000", "in-sync"),
+           ("512.00 MiB (536.87 MB)", "0x150000000", "unmanaged")], "its regions")
+    equal([device["label"] for device in ours[0]["devices"]], ["cache", "tier2", "spare"], "labels")
+    equal(split(json.loads(printed("daxctl", "list", "-RDu"))), TIERS, "what daxctl lists")
+
+
+@test
+def busctl_shows_what_there_is():
+    tree = printed("busctl", "tree", "--list", "org.daxd1").split()
+    for path in ("/org/daxd1/device/dax0_2e2", "/org/daxd1/region/1", "/org/daxd1/layout/tiers"):
+        require(path in tree, f"{path} is not in {tree}")
+    equal(printed("busctl", "get-property", "org.daxd1", "/org/daxd1/region/0",
+                  "org.daxd1.Region", "Size"), f"t {GIB}\n", "the size of the first region")
+
+
+@test
+def regions_that_are_not_idle_are_as_the_kernel_leaves_them():
+    mode = "devdax" if MANNERS == "6.1" else "system-ram"
+    equal(split(json.loads(printed("daxdctl", "list", "-RDu", idle=False))),
+          [[("dax0.0", mode)], [("dax1.0", mode)]], "what daxdctl lists")
+
+
+@test
+def the_exit_status_and_what_is_said_of_errors_come_through():
+    result = machine("daxdctl", "destroy-device", "dax7.7")
+    require(result.returncode not in (0, 127) and "dax7.7" in result.stderr,
+            f"exit status {result.returncode}, {result.stderr!r}")
+    equal(machine("no-such-program").returncode, 127, "the exit status of a program that is not there")
+
+
+main()
