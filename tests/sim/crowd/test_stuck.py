@@ -1,25 +1,58 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Writes that hang, and jobs that are cancelled, at each write of each operation: the rest of daxd
-goes on, the job says where it is, and in the end the device is as it was or as it was wanted. Needs
---bare --region-idle, and three regions. Names of operations as words after it: these alone."""
+"""Writes that hang, and jobs that are cancelled, at writes of each operation: the rest of daxd goes on,
+the job says where it is, and in the end the device is as it was or as it was wanted. The operations
+are those of the proof (tests/sim/proof/operations.py).
 
+    tests/sim/crowd/test_stuck.py                 some writes of each operation; prints its seed
+    tests/sim/crowd/test_stuck.py --all           all of them
+    tests/sim/crowd/test_stuck.py --all move      all of this one
+"""
+
+import random
+import sys
+
+from enter import TOP, enter, parser
+
+
+def arguments():
+    words = parser(__doc__)
+    words.add_argument("--all", action="store_true", help="at every write")
+    words.add_argument("--seed", type=int, default=random.randrange(1 << 30),
+                       help="which of them, where it is not all")
+    words.add_argument("operations", nargs="*", metavar="OPERATION")
+    return words.parse_args()
+
+
+ARGS = arguments()
+if not ARGS.inside:
+    enter(ARGS, ("1G@0x100000000", "512M@0x150000000", "512M@0x180000000"), "--memmap-on-memory")
+
+# What only is there inside.
 import errno
+import functools
 import json
 import re
 import socket
-import sys
 import threading
 from fnmatch import fnmatch
 
 from common import *
 from system import Notify, System, said
 
+sys.path.insert(0, str(TOP / "tests/sim/proof"))
+import operations
+import trial
+
 ROOT = "/org/daxd1"
 MANAGER, REGION_FACE, DEVICE_FACE, JOB = (f"org.daxd1.{face}"
                                           for face in ("Manager", "Region", "Device", "Job"))
-FIRST_REGION, SECOND_REGION, THIRD_REGION = (object_path("region", number) for number in range(3))
+ALL_REGIONS = FIRST_REGION, SECOND_REGION, THIRD_REGION = [object_path("region", number)
+                                                           for number in range(3)]
 # Not what a daemon on a machine has: three of its beats are awaited again and again.
 WATCHDOG_USEC = 300000
+# How many writes of each operation, when it is not all.
+SOME = 2
 WAITS = "waiting for a worker of an earlier daxd"
 
 system = System()
@@ -92,27 +125,6 @@ def take_first():
     begin_create(4 * MIB).result()
 
 
-def devdax():
-    take_first()
-    begin_create(BLOCK, label="scratch", ranges=[[BLOCK, BLOCK]]).result()
-
-
-def system_ram():
-    take_first()
-    begin_create(2 * BLOCK, label="scratch", mode="system-ram").result()
-
-
-def offline_ram():
-    take_first()
-    begin_create(BLOCK, mode="system-ram", online="offline").result()
-
-
-def apply_layout():
-    text = json.dumps({"version": 1, "region": {"start": hex(FIRST.start)}, "devices": [
-        {"name": "one", "size": "8M"}, {"name": "two", "size": "128M", "mode": "system-ram"}]})
-    return begin(ROOT, MANAGER, "ApplyLayout", "s", text, {})
-
-
 # What a job says that is at such a write: the attribute, and what is written.
 STEP_NAMES = {
     "*/create 1": "create ", "*/delete *": "destroy ", "*/size *": "set the size ",
@@ -123,21 +135,16 @@ STEP_NAMES = {
     "*/dax*/uevent * DAXD=0": "take name ", "*/dax*/uevent * DAXD=[1-9]*": "give .* its name "}
 
 
-# name: what has to be there before, and what begins it
-OPERATIONS = {
-    "create": (take_first, lambda: begin_create(4 * MIB, label="new")),
-    "create system-ram": (take_first, lambda: begin_create(2 * BLOCK, mode="system-ram")),
-    "destroy": (devdax, lambda: begin_ask("Destroy")),
-    "destroy system-ram": (system_ram, lambda: begin_ask("Destroy", force=True)),
-    "grow": (devdax, lambda: begin_ask("Resize", "t", BLOCK + 4 * MIB)),
-    "shrink": (devdax, lambda: begin_ask("Resize", "t", 4 * MIB)),
-    "to system-ram": (devdax, lambda: begin_ask("SetMode", "s", "system-ram")),
-    "to devdax": (system_ram, lambda: begin_ask("SetMode", "s", "devdax", force=True)),
-    "online": (offline_ram, lambda: begin_ask("OnlineMemory", "s", "movable")),
-    "offline": (system_ram, lambda: begin_ask("OfflineMemory")),
-    "label": (devdax, lambda: begin_ask("SetLabel", "s", "other")),
-    "layout": (take_first, apply_layout),
-}
+class Pending(trial.Pending):
+    """An operation under way."""
+
+    def result(self):
+        if error := super().result():
+            raise error
+
+
+def begin_operation(operation):
+    return Pending(operation.do())
 
 
 def shown():
@@ -169,11 +176,17 @@ def prepare(setup):
     return whole()
 
 
-def learn(setup, operation):
-    """(what is before, what is after, how many writes it takes)"""
-    before = prepare(setup)
+def prepare_operation(operation):
+    return prepare(lambda: (take_first(), operations.prepare(operation)))
+
+
+@functools.cache
+def learn(name):
+    """(what is before the operation, what is after it, how many writes it takes)"""
+    operation = operations.find(name)
+    before = prepare_operation(operation)
     count = sim.count()
-    operation().result()
+    begin_operation(operation).result()
     count = sim.count() - count
     return before, whole(), count
 
@@ -197,9 +210,9 @@ def only_job():
     return next(iter(jobs.items()))
 
 
-def others_go_on(what, regions=(SECOND_REGION, THIRD_REGION)):
+def others_go_on(what, busy=(FIRST_REGION,)):
     """Devices of other regions come and go meanwhile, with names, and all that there is can be read."""
-    for region in regions:
+    for region in (path for path in ALL_REGIONS if path not in busy):
         path = begin_create(4 * MIB, region=region, label="another").result()
         equal(get(path, DEVICE_FACE, "Label"), "another", f"{what}: label of another")
         call(ROOT, MANAGER, "Refresh", "a{sv}", {})
@@ -218,25 +231,28 @@ def await_step(what, at):
 
 
 def for_each_write(one):
-    """Calls one(what, n, before, after, operation) for each write of each operation; there is a
-    reboot where the last one has changed something."""
-    points, complaints, wanted = 0, [], sys.argv[1:]
-    for name, (setup, operation) in OPERATIONS.items():
-        if wanted and name not in wanted:
-            continue
-        before, after, count = learn(setup, operation)
+    """Calls one(what, n, before, after, operation) for writes of each operation; there is a reboot
+    where the last one has changed something."""
+    chosen, points, known, complaints = random.Random(ARGS.seed), 0, 0, []
+    for name in ARGS.operations or [operation.name for operation in operations.OPERATIONS]:
+        operation = operations.find(name)
+        before, after, count = learn(name)
         fresh = False
-        for n in range(1, count + 1):
+        numbers = range(1, count + 1)
+        if not ARGS.all:
+            numbers = sorted(chosen.sample(numbers, min(count, SOME)))
+        for n in numbers:
             if not fresh:
-                prepare(setup)
+                prepare_operation(operation)
             what = f"{name}, write {n} of {count}"
             try:
                 fresh = one(what, n, before, after, operation) == "before"
-            except (Failure, DBusError, OSError, TimeoutError) as error:
+            except (Failure, DBusError, OSError, TimeoutError, trial.Violation) as error:
                 complaints.append(f"{what}: {error}")
                 fresh = False
-            points += 1
-    say(f"{points} points, {len(complaints)} violations")
+        points += len(numbers)
+        known += count
+    say(f"{points} of {known} points, {len(complaints)} violations; seed {ARGS.seed}")
     require(not complaints, "\n".join(complaints))
 
 
@@ -259,25 +275,21 @@ start_unwatched, system.start_daxd = system.start_daxd, start_daxd
 
 
 def hang_and_cancel(what, n, before, after, operation):
+    """On its way forward a job can be cancelled at any write; on its way back it cannot, see below."""
     with Watchdog() as watchdog, sim.stopped(nth=n, signal="none") as stop:
-        pending = operation()
+        pending = begin_operation(operation)
         at = stop.wait()
-        others_go_on(what)
+        others_go_on(what, busy=(ALL_REGIONS[operation.region],))
         watchdog.beats()
         path, job = await_step(what, at)
-        cancelable = job["Cancelable"]
-        if cancelable:
-            call(path, JOB, "Cancel", "a{sv}", {})
-            name = get(path, JOB, "StepName")
-            require("ends first" in name, f"{what}: a cancelled job says {name!r}")
+        require(job["Cancelable"], "the job cannot be cancelled")
+        call(path, JOB, "Cancel", "a{sv}", {})
+        name = get(path, JOB, "StepName")
+        require("ends first" in name, f"{what}: a cancelled job says {name!r}")
         stop.release(at)
-        if cancelable:
-            refused("Cancelled", pending.result)
-        else:
-            pending.result()
-    became = is_settled(before, after, what)
-    equal(became, "before" if cancelable else "after", f"{what}: the outcome")
-    return became
+        refused("Cancelled", pending.result)
+    equal(is_settled(before, after, what), "before", "the outcome")
+    return "before"
 
 
 @test
@@ -288,7 +300,7 @@ def others_go_on_beside_a_write_that_hangs_and_cancel_takes_effect_after_it():
 def kill_beside(what, n, before, after, operation):
     """daxd goes, twice, while its worker is stuck; the third waits until it is not."""
     with sim.stopped(nth=n, signal="none") as stop:
-        pending = operation()
+        pending = begin_operation(operation)
         at = stop.wait()
         for _ in range(2):
             system.kill_daxd()
@@ -371,13 +383,13 @@ def offlining_is_cancelled_inside_and_undone():
 @test
 def cancel_interrupts_what_the_kernel_lets_be_interrupted():
     """Nobody lets the write go on."""
-    for name in ("offline", "to devdax", "destroy system-ram"):
-        setup, operation = OPERATIONS[name]
+    for name in ("offline", "ram-to-devdax", "destroy-ram"):
+        operation = operations.find(name)
         for nth in (1, 2):
-            before = prepare(setup)
+            before = prepare_operation(operation)
             with sim.stopped(path="*/memory*/state", value="offline", nth=nth,
                              signal="any") as stop:
-                pending = operation()
+                pending = begin_operation(operation)
                 stop.wait()
                 path, _ = only_job()
                 call(path, JOB, "Cancel", "a{sv}", {})
@@ -412,7 +424,7 @@ def memory_work_waits_for_memory_work_that_hangs_and_nothing_else_does():
         first = begin_create(BLOCK, mode="system-ram")
         at = stop.wait()
         second = begin_create(BLOCK, region=SECOND_REGION, mode="system-ram")
-        others_go_on("beside memory work that hangs", (THIRD_REGION,))
+        others_go_on("beside memory work that hangs", busy=(FIRST_REGION, SECOND_REGION))
         require(first.pending() and second.pending(), "memory work has gone on")
         stop.release(at)
         first.result()
