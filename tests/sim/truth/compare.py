@@ -109,11 +109,12 @@ def compare_script(name, kernel, imitation, limit):
 
 
 def compare(kernel_path, imitation_path, limit):
+    """Returns how many operations there were, and how many differ."""
     (head, kernel), (other, imitation) = load(kernel_path), load(imitation_path)
     for key in ("block_size", "regions"):
         if head[key] != other[key]:
             print(f"{key}: {head[key]} there and {other[key]} here")
-            return 1
+            return 0, 1
     without_other_nodes(imitation, nodes_of(kernel))
     operations = differing = faulty = 0
     for name, records in kernel.items():
@@ -121,10 +122,11 @@ def compare(kernel_path, imitation_path, limit):
         operations += len(records) - 1
         differing += count
         faulty += count > 0
-    print(f"{head['kernel']}, {traces.name_of(kernel_path)}: "
+    seed = f", seed {head['seed']}" if "seed" in head else ""
+    print(f"{head['kernel']}, {traces.name_of(kernel_path)}{seed}: "
           f"{operations} operations in {len(kernel)} scripts, "
           f"{differing} differences in {faulty} scripts")
-    return 1 if differing or not operations else 0
+    return operations, differing
 
 
 def show(path):
@@ -154,7 +156,8 @@ def main():
         return 0
     if len(args.traces) != 2:
         parser.error("give a kernel's trace and an imitation's")
-    return compare(*args.traces, args.limit)
+    operations, differing = compare(*args.traces, args.limit)
+    return 1 if differing or not operations else 0
 
 
 if __name__ == "__main__":

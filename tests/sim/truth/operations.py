@@ -306,10 +306,13 @@ class Session:
         one that shows what a boot has left must be the first."""
         self.write({"script": script})
         self.state = {}
-        self.do("look" if script == BOOT else "reset")
+        self.ask("look" if script == BOOT else "reset")
 
     def do(self, line):
         self.count += 1
+        self.ask(line)
+
+    def ask(self, line):
         self.stream.write(line + "\n")
         self.stream.flush()
         if not select.select([self.link], [], [], LIMIT_SECONDS)[0]:
@@ -324,7 +327,6 @@ class Session:
                              if state.get(key) != self.state.get(key)}
         self.state = state
         self.write({"op": line, **record})
-        return record
 
     def close(self):
         self.link.shutdown(socket.SHUT_RDWR)
@@ -409,10 +411,11 @@ def is_of_boot(path):
     return any(record.get("script") == BOOT for record in traces.records(path))
 
 
-def describe(machine):
-    return {"kernel": os.uname().release, "imitation": is_imitation(),
+def describe(machine, args):
+    head = {"kernel": os.uname().release, "imitation": is_imitation(),
             "block_size": machine.block_size,
             "regions": [region.size for region in machine.regions]}
+    return {**head, "seed": args.seed} if args.generate else head
 
 
 def parse_arguments():
@@ -440,7 +443,7 @@ def main():
         print(f"reset: {faults}", file=sys.stderr)
     with open(args.out, "w", encoding="utf-8") as trace:
         session = Session(machine, trace)
-        session.write(describe(machine))
+        session.write(describe(machine, args))
         try:
             if args.boot:
                 run_boot(session)
