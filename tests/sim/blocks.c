@@ -43,12 +43,12 @@ static const char *zone_name(Zone zone) {
         return "Movable";
 }
 
-/* Of an offline block all that it could be in, first the one that it would get. */
+/* Of a block that is not online all that it could be in, first the one that it would get. */
 static int zones_show(World *world, void *data, FILE *out) {
         const Block *block = data;
         Zone first;
 
-        if (block->state != BLOCK_OFFLINE) {
+        if (block->state == BLOCK_ONLINE) {
                 /* the first block is in two zones, which the kernel calls none */
                 fprintf(out, "%s\n", block->number == 0 ? "none" : zone_name(block->zone));
                 return 0;
@@ -58,6 +58,13 @@ static int zones_show(World *world, void *data, FILE *out) {
         fprintf(out, "%s %s\n", zone_name(first),
                 zone_name(first == ZONE_NORMAL ? ZONE_MOVABLE : ZONE_NORMAL));
         return 0;
+}
+
+/* Who takes it offline has its lock, without which `online` is not read. */
+static bool block_is_held(World *world, void *data) {
+        const Block *block = data;
+
+        return block->state == BLOCK_GOING_OFFLINE;
 }
 
 static int online_show(World *world, void *data, FILE *out) {
@@ -95,7 +102,8 @@ static int block_uevent_store(Write *write, void *data) {
 static const FolderClass block_class = { .attributes = {
                                                  { "state", 0644, state_show, state_store },
                                                  { "valid_zones", 0444, zones_show },
-                                                 { "online", 0644, online_show, online_store },
+                                                 { "online", 0644, online_show, online_store,
+                                                   .is_held = block_is_held },
                                                  { "phys_index", 0444, index_show },
                                                  { "phys_device", 0444, .text = "0\n" },
                                                  { "removable", 0444, .text = "1\n" },

@@ -85,7 +85,7 @@ struct Device {
         bool memmap;
         Range **ranges; /* by page offset */
         size_t n_ranges;
-        Driver driver;
+        Driver driver;  /* also while that is only trying, and until it is done with leaving */
         bool is_busy;   /* somebody who holds its lock waits for something else */
         bool is_broken; /* a probe of device_dax has failed half-way: all later ones will */
         unsigned n_open;

@@ -72,11 +72,12 @@ static bool is_device_name(const char *name) {
 /* --- probing ---------------------------------------------------------------------------------- */
 
 /* What device_dax wants to map must be nobody's, and begin where the kernel can map. */
-static int devdax_check(const World *world, const Device *device) {
+static int devdax_check(World *world, const Device *device) {
         for (size_t i = 0; i < device->n_ranges; i++)
                 if (memory_is_leaked(world->memory, device->ranges[i]->start,
                                      device->ranges[i]->end - device->ranges[i]->start))
                         return -EBUSY;
+        memory_await_turn(world);
         for (size_t i = 0; i < device->n_ranges; i++)
                 if (device->ranges[i]->start % DAX_ALIGN)
                         return -EINVAL;
@@ -139,16 +140,18 @@ static int probe(World *world, Driver driver, Device *device) {
         if (device->n_ranges == 0)
                 return -ENXIO;
 
+        device->driver = driver;
         device->is_busy = true;
         r = driver == DRIVER_KMEM ? kmem_probe(world, device) : devdax_probe(world, device);
         device->is_busy = false;
         world_changed(world);
-        if (r < 0)
+        if (r < 0) {
+                device->driver = DRIVER_NONE;
                 return r;
+        }
 
         if (region->seed == device && region->spec.kind != REGION_PMEM)
                 region->seed = NULL;
-        device->driver = driver;
         device->was_opened = false;
         for (size_t i = 0; i < device->n_ranges; i++)
                 device->ranges[i]->is_mapped = driver == DRIVER_DEVDAX;
@@ -190,10 +193,12 @@ void driver_detach(World *world, const Write *write, Device *device) {
         Driver before = device->driver;
 
         device->is_busy = true;
-        if (before == DRIVER_KMEM)
+        if (before == DRIVER_KMEM) {
                 kmem_remove(world, device);
-        else
+        } else {
                 world->dax->listener->driver_leaves(world, device);
+                memory_await_turn(world);
+        }
         device->is_busy = false;
         device->driver = DRIVER_NONE;
         for (size_t i = 0; i < device->n_ranges; i++)

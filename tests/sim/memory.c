@@ -217,6 +217,11 @@ static void hotplug_unlock(World *world) {
         world_changed(world);
 }
 
+void memory_await_turn(World *world) {
+        (void)hotplug_lock(world, NULL);
+        hotplug_unlock(world);
+}
+
 void memory_reset(World *world) {
         Memory *memory = world->memory;
 

@@ -86,6 +86,9 @@ void memory_clear_trouble(World *world);
 /* Shrinks to whole blocks; false when none is left. */
 bool memory_trim(const World *world, uint64_t *start, uint64_t *end);
 
+/* Who maps memory for devdax, or no longer, needs the lock for a moment. No signal ends his waiting. */
+void memory_await_turn(World *world);
+
 int memory_add(World *world, const Write *write, int node, uint64_t start, uint64_t size);
 
 /* Where one of its blocks is online all of it stays, and the answer is -EBUSY. */

@@ -425,7 +425,7 @@ static int reply_open(fuse_req_t req, const struct fuse_file_info *file) {
 }
 
 static int open_node(World *world, Device *device) {
-        if (device->driver != DRIVER_DEVDAX)
+        if (device->driver != DRIVER_DEVDAX || device->is_busy)
                 return ENXIO;
         device->n_open++;
         device->was_opened = true;
@@ -480,12 +480,19 @@ static void op_release(fuse_req_t req, fuse_ino_t number, struct fuse_file_info 
 /* Copies out what there is: others may be reading the same open file, and the reader closing it. */
 static ssize_t read_attribute(World *world, fuse_ino_t number, uint64_t offset, char *buffer,
                               size_t size, Handle *handle) {
-        const Entry *entry = find_entry(world, number);
-        const Attribute *attribute = find_attribute(world, entry, number);
+        const Attribute *attribute;
+        const Entry *entry;
         size_t n;
 
-        if (!attribute)
-                return -ENODEV;
+        for (;;) {
+                entry = find_entry(world, number);
+                attribute = find_attribute(world, entry, number);
+                if (!attribute)
+                        return -ENODEV;
+                if (!attribute->is_held || !attribute->is_held(world, entry->data))
+                        break;
+                (void)world_wait(world, NULL, false, 0);
+        }
         if (offset == 0 || !handle->text) {
                 int r;
 

@@ -35,6 +35,7 @@ typedef struct Attribute {
         int (*store)(Write *write, void *data);
         bool (*visible)(World *world, void *data); /* NULL: always */
         const char *text;                          /* shown where there is no function */
+        bool (*is_held)(World *world, void *data); /* whether a reader has to wait; NULL: never */
 } Attribute;
 
 #define ATTRIBUTES_MAX 32

@@ -20,7 +20,7 @@
 #define LOOK_USEC 20000
 
 static const Manner manners[] = {
-        { .kernel = "6.1", .auto_online = "offline", .names_hmem = true },
+        { .kernel = "6.1", .auto_online = "offline", .names_hmem = true, .locks_devices = true },
         { .kernel = "6.12",
           .auto_online = "online",
           .prefers_kmem = true,

@@ -28,6 +28,7 @@ typedef struct Manner {
         bool ignores_misaligned; /* a misaligned mapping is success without effect */
         bool has_memmap;         /* memmap_on_memory of a device */
         bool names_hmem;         /* hmem.N in /proc/iomem */
+        bool locks_devices; /* whose attributes are written waits for drivers that work on it */
 } Manner;
 
 typedef struct World {
