@@ -497,10 +497,10 @@ int dax_add_region(World *world, const RegionSpec *spec, Region **ret_region) {
         return 0;
 }
 
-/* Somebody may hold the lock of one of its devices. */
+/* Somebody may hold its lock, or that of one of its devices. */
 static void wait_quiet(World *world, const Region *region) {
         for (size_t i = 0; i < region->n_devices;)
-                if (region->devices[i] && region->devices[i]->is_busy)
+                if (region->is_locked || (region->devices[i] && region->devices[i]->is_busy))
                         (void)world_wait(world, NULL, false, 0);
                 else
                         i++;

@@ -56,7 +56,8 @@ struct Region {
         size_t n_devices;    /* slots */
         size_t lowest_free;
         Device *seed, *youngest;
-        void *view; /* its face in sysfs */
+        bool is_locked; /* by who writes to one of its devices, and waits for that one's lock */
+        void *view;     /* its face in sysfs */
         Region *next;
 };
 

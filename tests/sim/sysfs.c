@@ -80,19 +80,49 @@ int sysfs_store_uevent(Write *write, const Entry *folder, const char *subsystem,
         return 0;
 }
 
-/* Waits until nobody holds the device's lock, if it has one. NULL: it went, or the writer is to end. */
+static bool region_is_held(World *world, void *data) {
+        const Region *region = data;
+
+        return region->is_locked;
+}
+
+static bool device_is_held(World *world, void *data) {
+        const Device *device = data;
+
+        return device->is_busy && world->manner->locks_devices;
+}
+
+/*
+ * Waits until nobody holds the device's lock, with that of its region. NULL: it went meanwhile, or the
+ * writer is to end.
+ */
 static Device *device_of(Write *write, int *ret_error) {
+        Region *locked = NULL; /* cannot go meanwhile */
+        Device *device;
+        int r = 0;
+
         for (;;) {
                 Entry *entry = tree_find(write->world->tree, write->folder);
-                Device *device = entry ? entry->data : NULL;
+                Region *region;
 
-                *ret_error = device ? 0 : -ENODEV;
-                if (!device || !device->is_busy || !write->world->manner->locks_devices)
-                        return device;
-                *ret_error = world_wait(write->world, write, false, 0);
-                if (*ret_error < 0)
-                        return NULL;
+                device = entry ? entry->data : NULL;
+                region = device ? device->region : NULL;
+                if (r < 0 || !device ||
+                    (!device_is_held(write->world, device) &&
+                     (!region->is_locked || region == locked)))
+                        break;
+                if (!region->is_locked)
+                        locked = region;
+                region->is_locked = true;
+                r = world_wait(write->world, write, false, 0);
         }
+
+        if (locked) {
+                locked->is_locked = false;
+                world_changed(write->world);
+        }
+        *ret_error = r < 0 ? r : device ? 0 : -ENODEV;
+        return r < 0 ? NULL : device;
 }
 
 /* --- mappings --------------------------------------------------------------------------------- */
@@ -337,7 +367,8 @@ static bool device_has_memmap(World *world, void *data) {
         }
 
 static const FolderClass device_class = { .attributes = {
-                                                  { "size", 0644, size_show, size_store },
+                                                  { "size", 0644, size_show, size_store,
+                                                    .is_held = device_is_held },
                                                   { "align", 0644, align_show, align_store },
                                                   { "mapping", 0200, NULL, mapping_store },
                                                   DEVICE_ATTRIBUTES,
@@ -467,9 +498,12 @@ static const FolderClass region_class = { .attributes = {
                                                   { "id", 0444, region_id_show },
                                                   { "size", 0444, region_size_show },
                                                   { "align", 0400, region_align_show },
-                                                  { "available_size", 0444, available_show },
-                                                  { "seed", 0444, seed_show },
-                                                  { "create", 0644, create_show, create_store },
+                                                  { "available_size", 0444, available_show,
+                                                    .is_held = region_is_held },
+                                                  { "seed", 0444, seed_show,
+                                                    .is_held = region_is_held },
+                                                  { "create", 0644, create_show, create_store,
+                                                    .is_held = region_is_held },
                                                   { "delete", 0200, NULL, delete_store },
                                           } };
 
