@@ -22,6 +22,11 @@ The verbs:
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
     iomem REGION, refcnt MODULE, reset, look
+    pin BLOCK, unpin                    a page of it cannot move; see waiting.py
+    interrupt SIGNAL OPERATION...       in another process, which gets the signal when it waits
+    meanwhile BLOCK SIGNAL|- OPERATION... [/ SIGNAL|- OPERATION...]...
+                                        the same, one after the other, beside an endless offlining of
+                                        the block, which gets a signal at last
 A line that begins with # is a comment.
 
 The trace is a JSON object on each line. The first tells of the machine; {"script": NAME} begins a
@@ -46,6 +51,7 @@ import traces
 from generate import Generator
 from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, errno_name,
                      is_imitation, link_name, parse_bytes, read, write)
+from waiting import Writer, pin, write_once
 
 # What an operation may take before it counts as hanging; emulated machines are slow.
 LIMIT_SECONDS = 60
@@ -53,6 +59,8 @@ PAGE = 4096
 # The script that is not begun by a reset.
 BOOT = "boot"
 OFFLINE_ATTEMPTS = 20
+# What a signal has for ending an operation before what that waits for is over.
+SIGNAL_SECONDS = 2
 
 
 class Executor:
@@ -62,6 +70,7 @@ class Executor:
         self.machine = machine
         self.held = {}
         self.kept = {}
+        self.pins = []
         self.ids = set()
 
     def do(self, words):
@@ -78,7 +87,7 @@ class Executor:
         fd = os.open(path, os.O_WRONLY)
         try:
             data = self.machine.expand(value).encode("latin-1")
-            written = os.write(fd, data)
+            written = write_once(fd, data)
         finally:
             os.close(fd)
         return None if written == len(data) else f"{written} of {len(data)} bytes"
@@ -202,12 +211,43 @@ class Executor:
         with self.mapped(device, str(at - at % align), str(align)) as memory:
             return memory[at % align:at % align + 32].split(b"\0")[0].decode("latin-1")
 
+    # --- who waits
+
+    def do_pin(self, block):
+        self.pins.append(pin(self.machine, block))
+
+    def do_unpin(self):
+        while self.pins:
+            self.pins.pop().release()
+
+    def do_interrupt(self, name, *words):
+        writer = Writer(self.do, words)
+        writer.await_that(writer.is_waiting, "it waits")
+        writer.send(name)
+        return writer.end()
+
+    def do_meanwhile(self, block, *words):
+        state = f"{self.machine.folder(block)}/state"
+        offlining = Writer(self.do, ["state", block, "offline"])
+        offlining.await_that(lambda: read(state) == "going-offline", "the block goes offline")
+        others, waited = [], []
+        for name, *operation in split(words, "/"):
+            others.append(Writer(self.do, operation))
+            others[-1].await_that(others[-1].is_waiting, "it waits")
+            if name != "-":
+                others[-1].send(name)
+            waited.append("" if others[-1].is_over(SIGNAL_SECONDS) else "at last ")
+        offlining.send("SIGUSR1")
+        results = [how + other.end() for how, other in zip(waited, others)]
+        return "; ".join([*results, f"offline {offlining.end()}"])
+
     def do_look(self):
         """Nothing; the state is always told."""
 
     # --- back to the beginning
 
     def do_reset(self):
+        self.do_unpin()
         for device in [*self.kept, *self.held]:
             self.do_drop(device)
         for driver, value in self.ids:
@@ -243,6 +283,8 @@ def reset():
             attempt(f"{BUS}/drivers/{driver}/remove_id", name)
         attempt(f"{folder}/size", "0")
         attempt(f"{folder}/align", read(f"{region}/align"))
+        if os.path.exists(f"{folder}/memmap_on_memory"):
+            attempt(f"{folder}/memmap_on_memory", "0")
         if not name.endswith(".0"):
             attempt(f"{region}/delete", name)
     return faults
@@ -270,6 +312,17 @@ def offline(block, faults):
         except OSError:
             time.sleep(0.05)
     faults.append(f"{block} stays online")
+
+
+def split(words, mark):
+    """The words between marks."""
+    groups = [[]]
+    for word in words:
+        if word == mark:
+            groups.append([])
+        else:
+            groups[-1].append(word)
+    return groups
 
 
 class Hang(Exception):
@@ -399,11 +452,16 @@ def replay(session, path):
             session.do(record["op"])
 
 
+def boot_lines(n_regions):
+    """What is asked of a machine that has just booted, beside its state."""
+    return [line for i in range(n_regions)
+            for line in (f"iomem r{i}", f"list r{i}", f"list r{i}.0")]
+
+
 def run_boot(session):
     session.begin(BOOT)
-    for i in range(len(session.machine.regions)):
-        for line in (f"iomem r{i}", f"list r{i}", f"list r{i}.0"):
-            session.do(line)
+    for line in boot_lines(len(session.machine.regions)):
+        session.do(line)
 
 
 def is_of_boot(path):

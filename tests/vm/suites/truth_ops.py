@@ -4,7 +4,8 @@ compared. Nothing is judged here, but that every operation came back.
 
 Started by tests/sim/truth/run, without daxd, and with persistent memory behind the regions. The
 scripts that spoil the machine come last, each with a boot for itself. DAXD_TRUTH_COUNT, _SEED and
-_LENGTH are for the generated operations.
+_LENGTH are for the generated operations. Where DAXD_TRUTH_BOOT is "default", it is only told what the
+boot has left.
 """
 
 import ctypes
@@ -16,9 +17,10 @@ from errno import errorcode
 from harness import *
 
 PROGRAM = "/usr/local/lib/daxd-tests/sim-truth"
-IDLE = "dax_hmem.region_idle=Y" in read("/proc/cmdline").split()
+# What tests/sim/truth/run has told the kernel: idle, not-idle, or nothing (default).
+MANNER = os.environ.get("DAXD_TRUTH_BOOT", "idle")
 # The one that takes every device of these regions.
-DRIVER = "device_dax" if IDLE or KERNEL == "6.1" else "kmem"
+DRIVER = "device_dax" if MANNER == "idle" or KERNEL == "6.1" else "kmem"
 COUNT = int(os.environ.get("DAXD_TRUTH_COUNT", "0"))
 SEED = os.environ.get("DAXD_TRUTH_SEED", "1")
 LENGTH = os.environ.get("DAXD_TRUTH_LENGTH", "40")
@@ -57,11 +59,19 @@ def make_static_region():
     run("ndctl", "create-namespace", "-f", "-e", namespace, "-m", "devdax", "--map=mem")
 
 
+if MANNER != "not-idle" and BOOT == 1:
+    @test
+    def boot_is_told():
+        operations("boot", "--boot")
+
+
+if MANNER == "default":
+    main()
+
+
 if BOOT == 1:
     @test
     def scripts_run():
-        if IDLE:
-            operations("boot", "--boot")
         operations("scripts", *scripts(f"{PROGRAM}/scripts"))
 
     @test
@@ -141,33 +151,49 @@ def resize_for_ever(machine):
         os.write(size, b"0")
 
 
-def reads_are_interrupted():
-    """By Python's own read() nothing would be seen: it tries again."""
-    machine = fresh_machine()
+def outcomes_among_signals(machine, call, path, flags, *arguments):
+    """What comes of a system call of libc's, done for some seconds while somebody else resizes a
+    device and signals come. Python's own would try again after EINTR."""
+    function = getattr(ctypes.CDLL(None, use_errno=True), call)
+    function.restype = ctypes.c_ssize_t
     child = in_child(resize_for_ever, machine)
-    libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(64)
+    fd = os.open(path, flags)
     seen = Counter()
     signal.signal(signal.SIGALRM, lambda *_: None)
     signal.siginterrupt(signal.SIGALRM, True)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0007)
     until = time.monotonic() + 5
     while time.monotonic() < until:
-        fd = os.open(f"{machine.regions[0].folder}/available_size", os.O_RDONLY)
-        seen["ok" if libc.read(fd, buffer, 64) > 0 else errorcode[ctypes.get_errno()]] += 1
-        os.close(fd)
+        seen["ok" if function(fd, *arguments) > 0 else errorcode[ctypes.get_errno()]] += 1
     signal.setitimer(signal.ITIMER_REAL, 0)
+    os.close(fd)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     write(f"{machine.folder('r0.0')}/size", 0)
-    say(f"reads of available_size: {dict(seen)}")
-    allowed = {"ok"} if KERNEL == "6.1" else {"ok", "EINTR"}
-    require(set(seen) <= allowed, f"reading available_size gave {dict(seen)}")
+    say(f"{call} of {os.path.basename(path)}: {dict(seen)}")
+    return set(seen)
+
+
+def reads_are_interrupted():
+    machine = fresh_machine()
+    seen = outcomes_among_signals(machine, "pread", f"{machine.folder('r0')}/available_size",
+                                  os.O_RDONLY, ctypes.create_string_buffer(64), 64, 0)
+    require(seen <= ({"ok"} if KERNEL == "6.1" else {"ok", "EINTR"}), f"reading gave {seen}")
+
+
+def writes_are_not_interrupted():
+    """Not even where all regions have one lock, and somebody has it."""
+    machine = fresh_machine()
+    seen = outcomes_among_signals(machine, "write", f"{machine.folder('r1.0')}/size", os.O_WRONLY,
+                                  b"0", 1)
+    equal(seen, {"ok"}, "what writing gave")
 
 
 if BOOT == 1:
     sys.path.append(PROGRAM)
     test(bind_at_add_comes_too_early)
     test(reads_are_interrupted)
+    test(writes_are_not_interrupted)
 
 
 @test

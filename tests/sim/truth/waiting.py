@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""What makes others wait, and who waits: pages that cannot move, and operations in processes of their
+own, which get signals."""
+
+import ctypes
+import json
+import mmap
+import os
+import re
+import select
+import signal
+import time
+
+from machine import MEMORY, is_imitation, read
+
+PAGE = 4096
+LIMIT_SECONDS = 20
+SET_MEMPOLICY = 238  # of x86_64
+MPOL_DEFAULT, MPOL_BIND = 0, 2
+NODES_MAX = 64
+# Of a page in /proc/self/pagemap.
+ENTRY_SIZE, FRAME_MASK = 8, (1 << 55) - 1
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.write.restype = ctypes.c_ssize_t
+
+
+def write_once(fd, data):
+    """One write(2), also when that gives EINTR: os.write() would try again."""
+    written = libc.write(fd, data, len(data))
+    if written < 0:
+        raise OSError(ctypes.get_errno(), "write")
+    return written
+
+
+def await_that(predicate, what):
+    until = time.monotonic() + LIMIT_SECONDS
+    while not predicate():
+        if time.monotonic() > until:
+            raise RuntimeError(f"after {LIMIT_SECONDS} s still not: {what}")
+        time.sleep(0.01)
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+
+def pin(machine, block):
+    """A page of the block stays where it is until release(), and the kernel tries to move it without
+    end. It must be the only block of its node that is online."""
+    return (ImitatedPin if is_imitation() else Pin)(machine, block)
+
+
+class ImitatedPin:
+    def __init__(self, machine, block):
+        from control import Control  # there is one in the imitation only
+
+        self.sim = Control()
+        self.sim.block(int(machine.block_name(block).removeprefix("memory")), pinned=True)
+
+    def release(self):
+        self.sim.calm()
+        self.sim.close()
+
+
+class Pin:
+    """A pipe holds it."""
+
+    def __init__(self, machine, block):
+        [node] = [int(entry[4:]) for entry in os.listdir(machine.folder(block))
+                  if re.fullmatch("node[0-9]+", entry)]
+        self.pipe = os.pipe()
+        self.memory = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        # The kernel takes a moment until it lets processes have memory of a node that is new.
+        await_that(lambda: set_policy(MPOL_BIND, 1 << node), f"memory of node {node}")
+        self.memory[0] = 1
+        set_policy(MPOL_DEFAULT, 0)
+        self.hold_page(int(machine.block_name(block).removeprefix("memory")))
+
+    def hold_page(self, number):
+        address = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        with open("/proc/self/pagemap", "rb", buffering=0) as pagemap:
+            entry = os.pread(pagemap.fileno(), ENTRY_SIZE, address // PAGE * ENTRY_SIZE)
+        place = (int.from_bytes(entry, "little") & FRAME_MASK) * PAGE
+        if place // int(read(f"{MEMORY}/block_size_bytes"), 16) != number:
+            raise RuntimeError(f"the page lies at {place:#x}, not in memory{number}")
+        vector = (ctypes.c_size_t * 2)(address, PAGE)
+        if libc.vmsplice(self.pipe[1], vector, 1, 0) != PAGE:
+            raise RuntimeError("vmsplice")
+
+    def release(self):
+        for fd in self.pipe:
+            os.close(fd)
+        self.memory.close()
+
+
+def set_policy(mode, nodes):
+    mask = ctypes.c_ulong(nodes)
+    return libc.syscall(SET_MEMPOLICY, mode, ctypes.byref(mask) if nodes else None,
+                        ctypes.c_ulong(NODES_MAX if nodes else 0)) == 0
+
+
+# --- processes --------------------------------------------------------------------------------
+
+
+class Writer:
+    """An operation in a process of its own; `do` gives (result, what was read)."""
+
+    def __init__(self, do, words):
+        self.outcome, theirs = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                signal.signal(signal.SIGUSR1, lambda *_: None)
+                os.write(theirs, json.dumps(do(words)).encode())
+            finally:
+                os._exit(0)
+        os.close(theirs)
+
+    def is_over(self, seconds=0):
+        return bool(select.select([self.outcome], [], [], seconds)[0])
+
+    def is_waiting(self):
+        """Whether it sleeps in read(2) or write(2)."""
+        return read(f"/proc/{self.pid}/syscall").startswith(("0 ", "1 "))
+
+    def await_that(self, predicate, what):
+        await_that(lambda: self.is_over() or predicate(), what)
+
+    def send(self, name):
+        os.kill(self.pid, signal.Signals[name])
+
+    def end(self):
+        """What was read, else the result; the name of the signal that has ended it."""
+        with open(self.outcome, encoding="utf-8") as outcome:
+            text = outcome.read()
+        status = os.waitpid(self.pid, 0)[1]
+        if os.WIFSIGNALED(status):
+            return signal.Signals(os.WTERMSIG(status)).name
+        result, value = json.loads(text)
+        return result if value is None else value
