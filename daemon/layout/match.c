@@ -78,11 +78,11 @@ static int match_one(const Layout *layout, const DaxMachine *machine, LayoutMatc
         }
         if (second) {
                 r = failure_set(&match->failure, CONDITION_AMBIGUOUS_LAYOUT,
-                                "layout %s is not applied: its region keys (%s) match region %u "
-                                "and region %u; add keys, such as start and size, so that they "
-                                "match one",
-                                layout->name, key_words(&layout->region).text, first->id,
-                                second->id);
+                                "%s%s is not applied: its region keys (%s) match region %u and "
+                                "region %u; add keys, such as start and size, so that they match "
+                                "one",
+                                layout->name[0] != '\0' ? "layout " : "the layout", layout->name,
+                                key_words(&layout->region).text, first->id, second->id);
                 return MIN(r, 0);
         }
 
