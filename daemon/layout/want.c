@@ -247,7 +247,8 @@ static int entry_set_memmap(const Want *want, Entry *entry) {
 
         return want_refuse(want, CONDITION_NOT_SUPPORTED,
                            "device \"%s\" cannot have memmap-on-memory: this kernel does not offer "
-                           "it (Linux 6.8 does); leave it out",
+                           "it (Linux 6.8 does, with memory_hotplug.memmap_on_memory=Y); leave it "
+                           "out",
                            entry->says->name);
 }
 

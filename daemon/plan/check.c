@@ -130,7 +130,8 @@ int check_wish(const DaxRegion *region, const DaxDevice *before, const DaxDevice
         if (wanted->memmap_on_memory == 1 && !check_memmap_is_offered(region))
                 return failure_set(failure, CONDITION_NOT_SUPPORTED,
                                    "cannot set memmap-on-memory for %s: this kernel does not "
-                                   "offer it (Linux 6.8 does)",
+                                   "offer it (Linux 6.8 does, with "
+                                   "memory_hotplug.memmap_on_memory=Y)",
                                    check_device_words(wanted).text);
 
         r = check_align(region, before, wanted, failure);
