@@ -286,6 +286,7 @@ def files_are_read_by_reload_and_carried_out_by_reconcile():
     shown_layout = object_path("layout", "methods")
     equal(get(shown_layout, LAYOUT, "Region"), reg(SECOND), "Region of the layout")
     equal(ask(shown_layout, "GetContent"), text, "GetContent")
+    wait_until(lambda: get(shown_layout, LAYOUT, "State") == "in-sync", 30, "the layout's devices")
     clean(SECOND)
     equal(get(shown_layout, LAYOUT, "State"), "drifted", "State after its device was destroyed")
     with Unchanged():
