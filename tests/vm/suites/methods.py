@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Every method does what the contract says, and daxd, daxctl and the kernel agree after each.
 
-Needs dax_hmem.region_idle=Y. What is refused is in bad_input.py.
+Needs dax_hmem.region_idle=Y and memory_hotplug.memmap_on_memory=Y. What is refused is in
+bad_input.py.
 """
 
 from truth import *
@@ -100,21 +101,21 @@ def create_takes_each_of_its_options():
 
 @clean_test
 def memmap_on_memory_is_set_where_there_is_such_a_thing():
-    name = create(FIRST, 2 * MIB)
-    known = (os.path.exists(device(name, "memmap_on_memory"))
-             and optional("/sys/module/memory_hotplug/parameters/memmap_on_memory") == "Y")
-    ask(dev(name), "Destroy")
-    if known:
-        for wanted in (True, False):
-            name = create(FIRST, BLOCK, mode="system-ram", memmap_on_memory=wanted)
-            expect(name, MemmapOnMemory=wanted, OnlineBlocks=1)
-            ask(dev(name), "Destroy", force=True)
-    else:
+    if KERNEL == "6.1":
         with Unchanged():
             error = refused("NotSupported", create, FIRST, BLOCK, mode="system-ram",
                             memmap_on_memory=True)
-            require("memmap" in error.message, error.message)
-    agree()
+            require("6.8" in error.message, error.message)
+        return
+    for wanted in (True, False):
+        name = create(FIRST, 2 * BLOCK, mode="system-ram", memmap_on_memory=wanted)
+        expect(name, MemmapOnMemory=wanted, OnlineBlocks=2, Movable=True)
+        ask(dev(name), "Reconfigure", memmap_on_memory=not wanted, force=True)
+        expect(name, MemmapOnMemory=not wanted, OnlineBlocks=2, Movable=True)
+        ask(dev(name), "Destroy", force=True)
+    apply(layout(FIRST, {"name": "m", "size": BLOCK, "mode": "system-ram",
+                         "memmap-on-memory": True}))
+    equal([p["MemmapOnMemory"] for p in agree().values()], [True], "MemmapOnMemory")
 
 
 @clean_test
