@@ -221,20 +221,41 @@ def holders_are_told():
     equal(ask(dev(name), "GetHolders"), [], "holders after it was closed")
 
 
+def without(dictionary, *keys):
+    return {key: value for key, value in dictionary.items() if key not in keys}
+
+
+def described_devices(region):
+    """A region's devices by name. Their mappings are sorted: daxctl has them backwards."""
+    return {d["chardev"]: {**d, "mappings": sorted(d["mappings"], key=lambda m: m["page_offset"])}
+            for d in region.get("devices", [])}
+
+
 @clean_test
 def describe_has_what_daxctl_prints():
-    create(FIRST, 64 * MIB, label="seen")
+    create(FIRST, 6 * MIB, ranges=[[512 * MIB, 4 * MIB], [256 * MIB, 2 * MIB]], label="seen")
+    create(FIRST, 2 * BLOCK, mode="system-ram")
+    create(SECOND, BLOCK, mode="system-ram", online="offline")
+    unbound = create(SECOND, 2 * MIB, mode="none")
     described = json.loads(ask(ROOT, "Describe"))
-    text = json.dumps(described)
-    regions_of = described["regions"] if isinstance(described, dict) else described
-    listed = {region["id"]: region for region in daxctl_list()}
-    for region in regions_of:
-        wanted = listed[region["id"]]
-        require_same({key: wanted[key] for key in wanted if key != "devices"}, region, "a region")
-        for wanted_device, got in zip(wanted.get("devices", []), region.get("devices", [])):
-            require_same(wanted_device, got, "a device")
-    require(str(FIRST.start) in text, "root is shown no addresses")
-    require('"seen"' in text, "there is no label")
+    require_same({"memory_block_size": BLOCK, "auto_online": read(f"{MEMORY}/auto_online_blocks")},
+                 described, "what is said of the machine")
+    listed = daxctl_list()
+    for by_daxd in described["regions"], json.loads(run("daxdctl", "list", "-RDM")):
+        equal(sorted(r["id"] for r in by_daxd), sorted(r["id"] for r in listed), "regions")
+        for wanted in listed:
+            region = next(r for r in by_daxd if r["id"] == wanted["id"])
+            require_same(without(wanted, "devices"), region, "a region")
+            devices_of, wanted_devices = described_devices(region), described_devices(wanted)
+            equal((len(region["devices"]), sorted(devices_of)), (2, sorted(wanted_devices)),
+                  f"number of devices of region {region['id']}, and which")
+            for name, wanted_device in wanted_devices.items():
+                # daxctl calls a device that has no driver devdax.
+                require_same(without(wanted_device, *["mode"] * (name == unbound)),
+                             devices_of[name], name)
+        require('"seen"' in json.dumps(by_daxd), "there is no label")
+    require(all(r["start"] in [e.start for e in REGIONS] for r in described["regions"]),
+            "root is shown no addresses")
 
 
 @clean_test
