@@ -379,6 +379,135 @@ def verbs_of_daxdctl_do_what_they_say():
     require_sound()
 
 
+def modes(extent):
+    """The drivers of a region's devices that have a size, by name."""
+    return {name: driver(name) for name in members(region_at(extent)) if device_size(name)}
+
+
+@clean_test
+def verbs_of_daxdctl_take_all_devices_or_those_of_a_region():
+    first = dict.fromkeys((create(FIRST, 4 * MIB), create(FIRST, 4 * MIB)), "device_dax")
+    second = dict.fromkeys((create(SECOND, 4 * MIB), create(SECOND, 4 * MIB)), "device_dax")
+    there = "-r", region_at(SECOND)
+    printed = json.loads(run("daxdctl", "disable-device", "all", *there))
+    equal([d["chardev"] for d in printed], sorted(second), "devices that were printed")
+    equal((modes(FIRST), modes(SECOND)), (first, dict.fromkeys(second)), "drivers")
+    printed = json.loads(run("daxdctl", "enable-device", "all"))
+    equal([d["chardev"] for d in printed], sorted([*first, *second]), "devices that were printed")
+    equal((modes(FIRST), modes(SECOND)), (first, second), "drivers")
+    with Unchanged():
+        stranger = min(first)
+        result = attempt("daxdctl", "destroy-device", stranger, *there)
+        equal((result.returncode, stranger in result.stderr), (1, True),
+              "exit status, and whether the device is named")
+        result = attempt("daxdctl", "destroy-device", stranger, "-r", 4711)
+        equal((result.returncode, "4711" in result.stderr), (1, True),
+              "exit status, and whether the region is named")
+    run("daxdctl", "destroy-device", "all", *there)
+    equal((modes(FIRST), modes(SECOND)), (first, {}), "what is left")
+    printed = json.loads(run("daxdctl", "create-device", "-r", "all", "-s", "4M"))
+    equal(sorted(d["chardev"] for d in printed), sorted({*modes(FIRST), *modes(SECOND)} - {*first}),
+          "devices that were made")
+    equal((len(modes(FIRST)), len(modes(SECOND))), (3, 1), "how many there are")
+    run("daxdctl", "reconfigure-device", "all", "-r", "all", "-s", "8M")
+    equal([p["Size"] for p in agree().values()], [8 * MIB] * 4, "sizes")
+    run("daxdctl", "destroy-device", "all")
+    equal(agree(), {}, "what is left")
+    require_sound()
+
+
+@clean_test
+def daxdctl_puts_a_device_back_as_it_was_listed():
+    ranges = [[512 * MIB, 4 * MIB], [256 * MIB, 2 * MIB]]
+    name = create(FIRST, 6 * MIB, ranges=ranges, align=4096, label="put")
+    # daxctl's list has physical addresses only, and the last range first.
+    for lister in "daxdctl", "daxctl":
+        listed = run(lister, "list", "-M", "-d", name)
+        run("daxdctl", "reconfigure-device", "put", "--ranges", f"0:{BLOCK}", "-a", "2M",
+            "-m", "system-ram")
+        expect(name, Size=BLOCK, Align=2 * MIB, Mode="system-ram", OnlineBlocks=1)
+        run("daxdctl", "reconfigure-device", "put", "--input", "-", "--force", stdin=listed)
+        expect(name, Ranges=ranges, Align=4096, Mode="devdax", Label="put")
+    listed = run("daxdctl", "list", "-M", "-d", "put")
+    run("daxdctl", "destroy-device", "put")
+    run("daxdctl", "create-device", "--input", "-", stdin=listed)
+    expect(name, Ranges=ranges, Align=4096, Mode="devdax", Label="put")
+
+
+@clean_test
+def daxdctl_plans_and_applies_a_layout():
+    text = layout(FIRST, {"name": "c1", "size": "64M"},
+                  {"name": "c2", "size": BLOCK, "mode": "system-ram"})
+    with Unchanged():
+        writes = Writes()
+        planned = run("daxdctl", "plan", "-", stdin=text)
+        digest = planned.split()[-1]
+        equal(re.findall('^[+] create .*"(c.)"$', planned, re.M), ["c1", "c2"], "what it creates")
+        plan = json.loads(run("daxdctl", "apply", "--dry-run", "--json", "-", stdin=text))
+        equal(plan["digest"], digest, "the plan's digest")
+        result = attempt("daxdctl", "apply", "-", "--expect", "0123456789abcdef", stdin=text)
+        equal((result.returncode, digest in result.stderr), (1, True), "exit status, digest named")
+        result = attempt("daxdctl", "plan", "-", stdin=layout(FIRST, {"name": "c1", "size": "2G"}))
+        equal((result.returncode, str(2 * GIB) in result.stdout + result.stderr), (1, True),
+              f"exit status, and whether the size is named in {result}")
+        equal(writes.seen(), [], "files written")
+        writes.close()
+    done = run("daxdctl", "apply", "-", "--expect", digest, stdin=text)
+    require('"c1"' in done, done)
+    equal({p["Label"]: (p["Size"], p["Mode"], p["OnlineBlocks"]) for p in agree().values()},
+          {"c1": (64 * MIB, "devdax", 0), "c2": (BLOCK, "system-ram", 1)}, "devices")
+    with Unchanged():
+        equal(json.loads(run("daxdctl", "apply", "-", "--json", stdin=text))["steps"], [],
+              "steps of applying it again")
+
+
+class Monitor:
+    """A running `daxdctl monitor`."""
+
+    def __init__(self, *options):
+        self.process = subprocess.Popen(["daxdctl", "monitor", *options], stdout=subprocess.PIPE,
+                                        text=True)
+        # Once it listens it wants to hear of this signal, so it blocks it.
+        wait_until(self.blocks_sigterm, 30, "the monitor to listen")
+
+    def blocks_sigterm(self):
+        blocked = re.search("^SigBlk:\\s*(.*)$", read(f"/proc/{self.process.pid}/status"), re.M)
+        return int(blocked[1], 16) >> signal.SIGTERM - 1 & 1
+
+    def end(self):
+        """What it printed, as lines."""
+        self.process.terminate()
+        out, _ = self.process.communicate(timeout=30)
+        equal(self.process.returncode, 0, "the monitor's exit status")
+        return out.splitlines()
+
+
+@clean_test
+def daxdctl_monitor_tells_of_changes():
+    monitors = Monitor(), Monitor("--json")
+    name = create(FIRST, 64 * MIB, label="told")
+    ask(dev(name), "SetLabel", "")
+    ask(dev(name), "Destroy")
+    with Unchanged():
+        refused("NoSpace", create, FIRST, 2 * GIB)
+    lines, events = (monitor.end() for monitor in monitors)
+    for start, *words in ((f"device {name} added:", f"Size={64 * MIB}", "Label=told"),
+                          (f"region {region_at(FIRST)} changed:",
+                           f"AvailableSize={FIRST.size - 64 * MIB}"),
+                          (f"device {name} changed:", "Label="), (f"device {name} removed",),
+                          ("job ", " added:", "Operation=CreateDevice"),
+                          ("job ", " finished: result=done"), ("job ", " removed"),
+                          ("job ", " finished: result=undone", "NoSpace", str(2 * GIB))):
+        require(any(line.startswith(start) and all(word in line for word in words)
+                    for line in lines), f"nothing of {start} {words} in {lines}")
+    events = [json.loads(line) for line in events]
+    equal([e["event"] for e in events if e["path"] == dev(name)], ["added", "changed", "removed"],
+          f"events of {name}")
+    equal([e["outcome"]["result"] for e in events if e["event"] == "finished"],
+          ["done", "done", "done", "undone"], "results of jobs")
+    equal(len(lines), len(events), "lines")
+
+
 @clean_test
 def memory_goes_online_for_the_kernel():
     # Last: what the kernel puts there may stay there until the next boot.
