@@ -8,6 +8,7 @@ bad_input.py.
 from truth import *
 
 FIRST, SECOND = REGIONS[:2]
+COMMITTED = "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e03"  # a MESSAGE_ID
 
 
 def shown(name):
@@ -55,6 +56,12 @@ def devices_are_created_with_signals_and_a_tagged_job():
                      "the job")
         equal(signals.wait("Finished", path=job)["args"][0], "done", "result of the job")
         signals.wait("InterfacesRemoved", has=lambda args: args[0] == job and JOB in args[1])
+    require_same({"MESSAGE_ID": COMMITTED, "DAXD_REGION": str(region_at(FIRST)),
+                  "DAXD_DEVICE": name, "DAXD_UID": "0", "PRIORITY": "6"}, logged(job),
+                 "the line in the journal")
+    run("journalctl", "--update-catalog")
+    require("A dax region was changed" in run("journalctl", "--list-catalog", COMMITTED),
+            "the journal's catalog does not know it")
     expect(name, Label="one", Size=64 * MIB, Mode="devdax", Align=2 * MIB, Ranges=[[0, 64 * MIB]])
     equal(ask(ROOT, "GetDevice", name), dev(name), "GetDevice by name")
     equal(ask(ROOT, "GetDevice", "one"), dev(name), "GetDevice by label")

@@ -7,6 +7,7 @@ Needs dax_hmem.region_idle=Y.
 from truth import *
 
 FIRST, SECOND = REGIONS[:2]
+ROLLED_BACK = "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e02"  # a MESSAGE_ID
 MANY = [{"name": f"m{i}", "size": "16M"} for i in range(8)]
 
 
@@ -130,12 +131,18 @@ def rollback_of_a_failed_layout_touches_no_foreign_device():
         applied = begin(ROOT, "ApplyLayout",
                         layout(FIRST, {"name": "own", "size": 2 * BLOCK, "mode": "devdax"}, *MANY,
                                {"name": "last", "size": "rest"}), force=True)
-        wait_until(lambda: any("offline" in interfaces[JOB]["StepName"]
-                               for interfaces in managed_objects().values() if JOB in interfaces),
-                   20, "the layout to wait for a memory block")
+        job = wait_until(lambda: next((path for path, interfaces in managed_objects().items() if
+                                       "offline" in interfaces.get(JOB, {}).get("StepName", "")),
+                                      None), 20, "the layout to wait for a memory block")
         thief = Foreign(FIRST, 896 * MIB, 32 * MIB)  # binding would wait for that block, too
-    error = refused(("RolledBack", "NoSpace", "Kernel"), applied.result)
-    say(error)
+    error = refused("Kernel", applied.result)
+    # What the kernel said comes with the write that it refused, and what to do.
+    for word in "kernel refused to write", "(ENOSPC)", "another program may have taken the space":
+        require(word in error.message, error.message)
+    line = logged(job)
+    require_same({"MESSAGE_ID": ROLLED_BACK, "DAXD_REGION": str(region_at(FIRST)), "DAXD_UID": "0",
+                  "PRIORITY": "5"}, line, "the line in the journal")
+    require(own in line["DAXD_DEVICE"] and error.message in line["MESSAGE"], f"the line is {line}")
     foreign.require_untouched()
     thief.require_untouched()
     equal(labels(FIRST), ["own"], "labels")
@@ -305,8 +312,9 @@ def drivers_are_unloaded_under_it():
     name = create(FIRST, 2 * MIB)
     run("modprobe", "-r", "device_dax")
     await_device(name, Mode="none")
-    error = refused(("NotSupported", "Kernel"), ask, dev(name), "SetMode", "devdax")
-    require("device_dax" in error.message, error.message)  # what is missing, and who loads it
+    error = refused("Kernel", ask, dev(name), "SetMode", "devdax")
+    for word in "drivers/device_dax (ENODEV)", "load the kernel module device_dax":
+        require(word in error.message, error.message)
     run("systemctl", "restart", "modprobe@device_dax.service")
     ask(dev(name), "SetMode", "devdax")
     equal(driver(name), "device_dax", "driver")

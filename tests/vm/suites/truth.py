@@ -54,6 +54,14 @@ def file_state():
     return state
 
 
+def logged(job):
+    """The fields of the line that the journal has of a job, given as its path."""
+    run("journalctl", "--sync")
+    lines = journal("daxd.service", "-o", "json", f"DAXD_JOB={job.rpartition('/')[2]}").splitlines()
+    equal(len(lines), 1, f"number of lines about {job}")
+    return json.loads(lines[0])
+
+
 def difference(before, after):
     return {key: (before.get(key), after.get(key)) for key in sorted({*before, *after})
             if before.get(key) != after.get(key)}
