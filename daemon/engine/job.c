@@ -280,12 +280,6 @@ static int job_make_plan(Job *job, Failure *failure) {
         if (r != 0)
                 return r;
 
-        if (!job->record && job->request.expect && strcmp(job->request.expect, job->plan->digest))
-                return failure_set(failure, CONDITION_PLAN_CHANGED,
-                                   "cannot apply the plan that was shown (%s): by now it would be "
-                                   "another (%s); look at it again",
-                                   job->request.expect, job->plan->digest);
-
         free(job->devices);
         job->devices = calloc(job->plan->n_devices + 1, sizeof(*job->devices));
         if (!job->devices)
@@ -676,6 +670,17 @@ static int job_write_record(Job *job) {
         return r < 0 ? r : record_write(job->record, engine_transactions_dir(job->engine));
 }
 
+/* Only now it is the plan that is shown: with those kept that were found to be in use. */
+static int job_check_expected(const Job *job, Failure *failure) {
+        if (!job->request.expect || strcmp(job->request.expect, job->plan->digest) == 0)
+                return 0;
+
+        return failure_set(failure, CONDITION_PLAN_CHANGED,
+                           "cannot apply the plan that was shown (%s): by now it would be another "
+                           "(%s); look at it again",
+                           job->request.expect, job->plan->digest);
+}
+
 static void job_begin(Job *job) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         bool begun;
@@ -691,7 +696,9 @@ static void job_begin(Job *job) {
                 return;
         }
 
-        if (!job->record && job->request.planned)
+        if (!job->record)
+                r = job_check_expected(job, &failure);
+        if (r == 0 && !job->record && job->request.planned)
                 r = job->request.planned(job->plan, &failure, job->request.userdata);
         if (r != 0) {
                 job_refuse(job, r, &failure);

@@ -97,7 +97,8 @@ def layouts_do_not_take_what_is_in_use():
             FIRST, {"name": "held", "size": "4M"}, prune="idle")))
         equal([entry["action"] for entry in promised["devices"] if entry["name"] == stays],
               ["keep"], "what the plan says of the device that is in use")
-        plan = apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"))
+        plan = apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"),
+                     expect=promised["digest"])
         equal([entry["action"] for entry in plan["devices"] if entry["name"] == stays], ["keep"],
               "action for the device that is in use")
     apply(layout(FIRST, {"name": "held", "size": "4M"}, prune="idle"))
