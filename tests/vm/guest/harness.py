@@ -34,6 +34,8 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 # 1 when this suite runs for the first time on this disk, one higher after each reboot.
 BOOT = int(os.environ.get("DAXD_BOOT", "1"))
 KERNEL = os.environ.get("DAXD_KERNEL", "")
+# The tests to run, by their names with commas between; all when there are none.
+ONLY = [name for name in os.environ.get("DAXD_ONLY", "").split(",") if name]
 # A directory whose files the runner brings to the host.
 RESULTS = os.environ.get("DAXD_RESULTS", "/tmp")
 
@@ -121,7 +123,8 @@ def check(name, function, *args):
 def main(then=None):
     """Runs the marked tests and leaves, or goes on by `then`: reboot, or power_cut."""
     for function in _tests:
-        check(function.__name__, function)
+        if not ONLY or function.__name__ in ONLY:
+            check(function.__name__, function)
     if then:
         then()
     sys.exit(1 if _failed else 0)
