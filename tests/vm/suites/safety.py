@@ -4,10 +4,13 @@
 Needs dax_hmem.region_idle=Y.
 """
 
+import stat
+
 from truth import *
 
 FIRST, SECOND = REGIONS[:2]
 SECRET = b"the secret of the last owner"
+ELSEWHERE = "/var/tmp/node-made-elsewhere"
 
 
 def pattern_in(name):
@@ -65,8 +68,9 @@ def online_memory_is_not_leaked():
 def device_in_use_is_taken_by_force_only():
     name = create(FIRST, 4 * MIB, label="held")
     takes = {"Destroy": (), "SetMode": ("none",), "Resize": (2 * MIB,)}
-    for mapped in (True, False):
-        node = Node(name)
+    os.mknod(ELSEWHERE, stat.S_IFCHR | 0o600, os.stat(f"/dev/{name}").st_rdev)
+    for path, mapped in ((None, True), (None, False), (ELSEWHERE, False)):
+        node = Node(name, path)
         if mapped:
             os.close(node.fd)
         else:
@@ -82,6 +86,7 @@ def device_in_use_is_taken_by_force_only():
             node.map.close()
         else:
             os.close(node.fd)
+    os.unlink(ELSEWHERE)
     with Node(name):
         ask(dev(name), "SetMode", "none", force=True)
         equal(driver(name), None, "driver after SetMode with force")
