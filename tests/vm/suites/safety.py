@@ -70,6 +70,32 @@ def online_memory_is_not_leaked():
     require_sound()
 
 
+def begin_offlining(name):
+    """OfflineMemory, which will not end as long as the memory is pinned: when the kernel is at it."""
+    blocks = [f"{MEMORY}/{block.name}/state" for block in memory_blocks(*device_ranges(name)[0])]
+    offlined = begin(dev(name), "OfflineMemory")
+    wait_until(lambda: "going-offline" in map(read, blocks), 30, "a block that does not go")
+    return offlined
+
+
+@clean_test
+def stopping_in_the_middle_leaves_the_memory_as_it_was():
+    name = create(FIRST, 2 * BLOCK, mode="system-ram", label="ram")
+    before = kernel_state()
+    with Pinned(*device_ranges(name)):
+        offlined = begin_offlining(name)
+        run("systemctl", "stop", "daxd.service")
+        refused("Cancelled", offlined.result)
+        equal(difference(before, kernel_state()), {}, "what changed")
+    equal(os.listdir("/run/daxd/transactions"), [], "records of transactions")
+    equal((unit_state("daxd.service"), run("systemctl", "show", "-P", "Result", "daxd.service").strip()),
+          ("inactive", "success"), "state and result of the unit")
+    run("systemctl", "start", "daxd.service")
+    await_daxd()
+    require_same({"Label": "ram", "OnlineBlocks": 2}, agree()[name], name)
+    require_sound()
+
+
 # --- holders
 
 
