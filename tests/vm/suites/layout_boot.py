@@ -4,12 +4,9 @@
 Needs dax_hmem.region_idle=Y and layouts/main.json for the first region.
 """
 
-from truth import *
+from main_layout import *
 
 FIRST, SECOND = REGIONS[:2]
-FILE = "/etc/daxd/layouts.d/main.json"
-PLACES = "/var/tmp/layout_boot.places"
-SIZES = {"cache": 64 * MIB, "tier2": 2 * BLOCK, "spare": FIRST.size - 64 * MIB - 2 * BLOCK}
 
 
 def labelled():
@@ -53,8 +50,7 @@ def regions_tell_their_state():
 def devices_are_as_the_layout_says():
     shown = {properties["Label"]: properties for properties in agree().values()}
     equal({label: properties["Size"] for label, properties in shown.items()}, SIZES, "sizes")
-    equal({label: properties["Mode"] for label, properties in shown.items()},
-          {"cache": "devdax", "tier2": "system-ram", "spare": "devdax"}, "modes")
+    equal({label: properties["Mode"] for label, properties in shown.items()}, MODES, "modes")
     equal({properties["Region"] for properties in shown.values()}, {reg(FIRST)}, "their regions")
     tier2 = shown["tier2"]
     equal((tier2["OnlineBlocks"], tier2["TotalBlocks"], tier2["Movable"]), (2, 2, True),
@@ -88,8 +84,8 @@ def links_and_units_stand_for_the_devices():
 @test
 def access_is_given_to_the_device_that_has_it():
     names = labelled()
-    for label, wanted in {"cache": (0o640, 0, 1000), "tier2": (0o600, 0, 0),
-                          "spare": (0o600, 0, 0)}.items():
+    for label in SIZES:
+        wanted = (0o640, 0, 1000) if label == "cache" else (0o600, 0, 0)
         status = os.stat(f"/dev/{names[label]}")
         equal((status.st_mode & 0o777, status.st_uid, status.st_gid), wanted,
               f"mode, user and group of {label}")
@@ -112,13 +108,7 @@ def applying_it_again_does_nothing():
 
 @test
 def devices_lie_where_they_lay_before_the_reboot():
-    names = labelled()
-    places = {label: [list(r) for r in device_ranges(name)] for label, name in names.items()}
-    if BOOT == 1:
-        with open(PLACES, "w") as file:
-            json.dump(places, file)
-    else:
-        equal(places, json.loads(read(PLACES)), "ranges")
+    require_places()
     remembered = read("/var/lib/daxd/placements.json")
     for label in SIZES:
         require(f'"{label}"' in remembered, f"{label} is not in placements.json")
@@ -167,4 +157,4 @@ def nothing_is_left_over():
     require_sound()
 
 
-main(then=reboot if BOOT == 1 else None)
+main(then=reboot_with_another)

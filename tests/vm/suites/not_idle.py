@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What the two suites about regions that do not come up idle have in common."""
 
-from truth import *
-
-SIZES = {"cache": 64 * MIB, "tier2": 2 * BLOCK, "spare": REGIONS[0].size - 64 * MIB - 2 * BLOCK}
+from main_layout import *
 
 
 def layout_state():
@@ -20,9 +18,4 @@ def require_applied():
           "online blocks of tier2, and movable")
     settle()
     equal(sorted(os.listdir("/dev/dax/by-name")), sorted(SIZES), "links")
-    places = {label: p["Ranges"] for label, p in shown.items()}
-    path = "/var/tmp/not_idle.places"
-    if os.path.exists(path):
-        equal(places, json.loads(read(path)), "ranges after the reboot")
-    with open(path, "w") as file:
-        json.dump(places, file)
+    require_places()

@@ -5,14 +5,13 @@ layout may reshape.
 Needs layouts/main.json.
 """
 
-from truth import *
-import not_idle
+from not_idle import *
 
 
 @test
 def layout_is_applied():
-    equal(not_idle.layout_state(), ("in-sync", ""), "state and reason")
-    not_idle.require_applied()
+    equal(layout_state(), ("in-sync", ""), "state and reason")
+    require_applied()
 
 
 @test
@@ -39,4 +38,4 @@ def nothing_is_leaked():
     require_sound()
 
 
-main(then=reboot if BOOT == 1 else None)
+main(then=reboot_with_another)

@@ -5,18 +5,17 @@ failed with the reason, every block is back online in its zone, and nothing has 
 Needs layouts/main.json.
 """
 
-from truth import *
-import not_idle
+from not_idle import *
 
 FIRST, SECOND = REGIONS[:2]
 
 
 @test
 def layout_is_applied_or_everything_is_as_before():
-    state, reason = not_idle.layout_state()
+    state, reason = layout_state()
     say(f"{state}: {reason}")
     if state == "in-sync":
-        not_idle.require_applied()
+        require_applied()
         return
     equal(state, "failed", "state")
     require(re.search(r"dax[0-9]+\.0", reason) and len(reason) > 40, f"the reason is '{reason}'")
@@ -64,4 +63,4 @@ def trying_again_by_call_leaves_it_whole_too():
     require_sound()
 
 
-main(then=reboot if BOOT == 1 else None)
+main(then=reboot_with_another)
