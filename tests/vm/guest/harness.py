@@ -452,7 +452,7 @@ class Signals:
             call(...)
             added = signals.wait("InterfacesAdded")
 
-    Each is a dict with path, interface, member and args.
+    Each is a dict with path, interface, member, args, and the second in which it was read.
     """
 
     def __init__(self, service=DAXD):
@@ -474,6 +474,7 @@ class Signals:
             for message in map(json.loads, lines):
                 self.seen.append({"path": message["path"], "interface": message["interface"],
                                   "member": message["member"],
+                                  "time": message["timestamp-realtime"] / 1e6,
                                   "args": without_types(message["payload"]["data"])})
         return self.seen
 

@@ -141,6 +141,39 @@ def restart_undoes_no_ones_work():
     equal({label: device_size(name) for label, name in labelled().items()}, SIZES, "sizes")
 
 
+def is_of(job, signal_):
+    return signal_["path"] == job or signal_["args"][0] == job
+
+
+@after(lambda: clean(SECOND))
+def devices_of_a_layout_appear_whole_and_together():
+    """Whoever listens sees the job go on, not too often, and then all that it has made."""
+    ask(dev(create(SECOND, 0, all=True, label="old")), "Destroy")  # whose memory is to be wiped
+    with Signals() as signals:
+        apply(layout(SECOND, *({"name": f"d{i}", "size": "96M"} for i in range(3)),
+                     {"name": "ram", "size": "128M", "mode": "system-ram"}), tag="together")
+        job = job_of(signals, "together")
+        signals.wait("InterfacesRemoved", has=lambda args: args[0] == job)
+    told = signals.seen
+    told = told[next(i for i, s in enumerate(told) if is_of(job, s)):]
+    appeared = {s["args"][0]: s["args"][1][DEVICE] for s in told
+                if s["member"] == "InterfacesAdded" and DEVICE in s["args"][1]}
+    equal(appeared, {path: shown[DEVICE] for path, shown in managed_objects().items()
+                     if shown.get(DEVICE, {}).get("Region") == reg(SECOND)}, "devices as they appeared")
+    equal(len(appeared), 4, "number of devices")
+
+    progress = [i for i, s in enumerate(told) if s["path"] == job and "Progress" in s["args"][1]]
+    others = [i for i, s in enumerate(told) if not is_of(job, s)]
+    end = next(i for i, s in enumerate(told) if s["member"] == "Finished")
+    require(progress[-1] < others[0] and others[-1] < end, "not everything was told at the end: "
+            + ", ".join(f"{s['member']} {s['path']}" for s in told))
+    seconds = told[progress[-1]]["time"] - told[progress[0]]["time"]
+    # One more than there are pauses between them, and some that were read late.
+    require(2 < len(progress) <= 10 * seconds + 3,
+            f"Progress changed {len(progress)} times in {seconds:.2f} s")
+    clean(SECOND)
+
+
 @test
 def stopping_leaves_the_devices_alone():
     state = kernel_state()
