@@ -6,7 +6,7 @@ Needs dax_hmem.region_idle=Y modprobe.blacklist=dax_hmem and layouts/main.json.
 
 from truth import *
 
-FIRST = REGIONS[0]
+FIRST, SECOND = REGIONS[:2]
 LABELS = ["cache", "spare", "tier2"]
 
 
@@ -55,12 +55,16 @@ def region_that_appears_gets_its_layout():
     equal(sorted(os.listdir("/dev/dax/by-name")), LABELS, "links")
 
 
-@test
-def region_that_goes_takes_its_objects_along():
+def remove_regions():
     for name in [n for n in devices() if device_size(n)]:
         ask(dev(name), "SetMode", "none", force=True)
     run("modprobe", "-r", "dax_hmem")
     wait_until(lambda: not devices(), 20, "the kernel to have no device")
+
+
+@test
+def region_that_goes_takes_its_objects_along():
+    remove_regions()
     wait_until(lambda: not any(REGION in interfaces or DEVICE in interfaces
                                for interfaces in managed_objects().values()), 20, "no objects")
     equal(state(), "pending", "State")
@@ -76,6 +80,52 @@ def region_that_comes_again_is_a_fresh_one():
     equal(labels(), LABELS, "labels")
     agree()
     require_sound()
+
+
+# --- drivers that have to be told whom to take
+
+
+def require_bystander_left_alone(driver_, change):
+    """A device of others that the driver has once been told of, and does not have any more, as
+    `daxctl disable-device` leaves it. Whenever the driver is told of another, it takes both."""
+    folder = f"{BUS}/drivers/{driver_}"
+    onlining = read(f"{MEMORY}/auto_online_blocks")
+    write(f"{MEMORY}/auto_online_blocks", "offline")
+    bystander = Foreign(SECOND, 256 * MIB, 2 * BLOCK)
+    write(f"{folder}/new_id", bystander.name)
+    equal(driver(bystander.name), driver_, "driver that was told of the bystander")
+    write(f"{folder}/unbind", bystander.name)
+    writes = Writes()
+    change()
+    require(f"{folder}/new_id" in writes.seen(), f"{driver_} did not have to be told: no test")
+    bystander.require_untouched()
+    equal(memory_blocks(SECOND.start + 256 * MIB, 2 * BLOCK), [], "blocks of the bystander")
+    write(f"{folder}/remove_id", bystander.name)
+    bystander.destroy()
+    write(f"{MEMORY}/auto_online_blocks", onlining)
+    agree()
+    require_sound()
+
+
+@test
+def bystander_is_left_alone_where_regions_are_idle():
+    require_bystander_left_alone("kmem", lambda: create(SECOND, BLOCK, mode="system-ram"))
+    clean()
+
+
+@test
+def bystander_is_left_alone_where_regions_are_not_idle():
+    """6.12 has kmem take what comes there, and device_dax has to be told."""
+    remove_regions()
+    onlining = read(f"{MEMORY}/auto_online_blocks")
+    write(f"{MEMORY}/auto_online_blocks", "offline")
+    run("modprobe", "dax_hmem", "region_idle=N")
+    wait_until(lambda: state() == "in-sync", 60, "the layout to be in-sync")
+    write(f"{MEMORY}/auto_online_blocks", onlining)
+    name = f"dax{region_at(SECOND)}.0"
+    ask(dev(name), "Reconfigure", mode="none", size=BLOCK)
+    told, mode = ("device_dax", "devdax") if KERNEL == "6.12" else ("kmem", "system-ram")
+    require_bystander_left_alone(told, lambda: ask(dev(name), "SetMode", mode))
 
 
 main()
