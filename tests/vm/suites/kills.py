@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""daxd and its workers are killed at random moments in the middle of transactions: each is whole or
-undone afterwards, and nothing else has changed.
+"""daxd and its workers are killed in turns, at random moments in the middle of transactions: each is
+whole or undone afterwards, and nothing else has changed.
 
-Needs dax_hmem.region_idle=Y. DAXD_KILLS says how often (30), DAXD_SEED repeats a run.
+Needs dax_hmem.region_idle=Y. DAXD_KILLS says how often (30), DAXD_SEED repeats a run. A transaction
+that has ended before anybody is killed does not count: there is another one.
 """
 
+import grp
 import random
 
 from truth import *
@@ -14,135 +16,238 @@ KILLS = int(os.environ.get("DAXD_KILLS", "30"))
 SEED = int(os.environ.get("DAXD_SEED", "0")) or int.from_bytes(os.urandom(3), "little")
 chance = random.Random(SEED)
 
-PLAIN = [{"name": f"p{i}", "size": "16M"} for i in range(10)]
+TRIES = 12
+RECORDS = "/run/daxd/transactions"
+
+UNITS = {"16M": 16 * MIB, "32M": 32 * MIB, "128M": BLOCK, "2M": 2 * MIB}
+OPEN = {"group": "alice", "mode": "0640"}
+PLAIN = [{"name": f"p{i}", "size": "16M", **({"access": OPEN} if i % 2 else {})} for i in range(10)]
 RAM = [{"name": f"r{i}", "size": "128M", "mode": "system-ram"} for i in range(2)]
 LAYOUTS = {"mixed": layout(FIRST, *PLAIN, *RAM, prune="idle"),
            "large": layout(FIRST, *({**entry, "size": "32M"} for entry in PLAIN[2:]), *RAM,
-                           {"name": "q", "size": "2M", "align": 4096}, prune="idle")}
+                           {"name": "q", "size": "2M", "align": 4096, "access": OPEN},
+                           prune="idle")}
+
+# --- pictures: {label: all that a transaction could have changed of the device}
+
+
+def whole(ranges, mode="devdax", align=2 * MIB, memmap=False, access=(0o600, 0, 0)):
+    """A device as it is when all went well: its memory blocks are online and movable."""
+    blocks = sum(size for _, size in ranges) // BLOCK if mode == "system-ram" else 0
+    return {"ranges": ranges, "mode": mode, "align": align, "memmap": memmap, "access": access,
+            "blocks": [("online", "Movable")] * blocks}
+
+
+def pictured(name, shown):
+    status = os.stat(f"/dev/{name}")
+    return {"ranges": shown["Ranges"], "mode": shown["Mode"], "align": shown["Align"],
+            "memmap": shown["MemmapOnMemory"],
+            "access": (status.st_mode & 0o777, status.st_uid, status.st_gid),
+            "blocks": [(block.state, block.zones[0]) for extent in device_ranges(name)
+                       for block in memory_blocks(*extent)]}
 
 
 def picture():
-    """What transactions change: {label: (size, mode, ranges, online blocks)}, of daxd's devices."""
-    return {p["Label"] or name: (p["Size"], p["Mode"], p["Ranges"], p["OnlineBlocks"])
-            for name, p in agree().items() if name != foreign.name}
+    """Of daxd's devices, after daxd, daxctl and the kernel have been found to agree."""
+    shown = {name: p for name, p in agree().items() if name != foreign.name}
+    settle()
+    names = {p["Label"]: f"/dev/{name}" for name, p in shown.items()}
+    equal({label: os.path.realpath(f"/dev/dax/by-name/{label}")
+           for label in os.listdir("/dev/dax/by-name")}, names, "links")
+    return {p["Label"]: pictured(name, p) for name, p in shown.items()}
 
 
-def sizes(pictured):
-    return {label: value[:2] for label, value in pictured.items()}
+def planned(text):
+    """The picture that a layout gives, as PlanLayout has it, and the plan."""
+    plan = json.loads(ask(ROOT, "PlanLayout", text))
+    wanted = {}
+    for entry in plan["devices"]:
+        after = entry["after"]
+        if after and entry["label"]:
+            equal(after.get("online_memblocks"), after.get("total_memblocks"), "blocks online")
+            access = after.get("access")
+            wanted[entry["label"]] = whole(
+                [[r["offset"], r["size"]] for r in after["ranges"]], after["mode"], after["align"],
+                after.get("memmap_on_memory", False),
+                (int(access["mode"], 8), 0, grp.getgrnam(access["group"]).gr_gid) if access
+                else (0o600, 0, 0))
+    return wanted, plan
+
+
+def size_of(device):
+    return sum(size for _, size in device["ranges"])
+
+
+def sizes(picture_):
+    return {label: (size_of(device), device["mode"]) for label, device in picture_.items()}
 
 
 def layout_sizes(text):
-    units = {"16M": 16 * MIB, "32M": 32 * MIB, "128M": BLOCK, "2M": 2 * MIB}
-    return {entry["name"]: (units[entry["size"]], entry.get("mode", "devdax"))
+    return {entry["name"]: (UNITS[entry["size"]], entry.get("mode", "devdax"))
             for entry in json.loads(text)["devices"]}
+
+
+def hole(before, size):
+    """The first free place on a boundary of that size, if there is one: where things lie is for the
+    test to say, so that it knows what there has to be."""
+    taken = [device["ranges"] for device in before.values()]
+    taken = [range_ for ranges in taken for range_ in ranges] + [[foreign_offset, foreign_size]]
+    return next(([offset, size] for offset in range(0, FIRST.size, size)
+                 if all(offset + size <= start or start + length <= offset
+                        for start, length in taken)), None)
+
+
+# --- changes: what is called, with which target, method, arguments and options, what is wanted
 
 
 def apply_layout(before):
     name = chance.choice(sorted(LAYOUTS))
-    # Whose memory is online is not pruned.
-    stay = {label: value[:2] for label, value in before.items() if value[3]}
-    wanted = {**stay, **layout_sizes(LAYOUTS[name])}
-    return f"layout {name}", (ROOT, "ApplyLayout", LAYOUTS[name]), wanted
+    wanted, plan = planned(LAYOUTS[name])
+    if "refusal" in plan:
+        return destroy_device(before)
+    call_ = (ROOT, "ApplyLayout", LAYOUTS[name], {"expect": plan["digest"]})
+    return f"layout {name}", call_, wanted
 
 
 def create_device(before):
     label = f"c{len(before)}"
     mode = chance.choice(("devdax", "system-ram"))
-    if label in before:
-        return destroy_device(before, label)
-    return (f"create {mode}", (reg(FIRST), "CreateDevice", BLOCK, {"label": label, "mode": mode}),
-            {**sizes(before), label: (BLOCK, mode)})
+    ranges = [hole(before, BLOCK)]
+    if label in before or not ranges[0]:
+        return destroy_device(before)
+    return (f"create {mode}",
+            (reg(FIRST), "CreateDevice", BLOCK, {"label": label, "mode": mode, "ranges": ranges}),
+            {**before, label: whole(ranges, mode)})
 
 
-def destroy_device(before, label=None):
-    label = label or chance.choice(sorted(before))
-    wanted = sizes(before)
-    del wanted[label]
+def destroy_device(before):
+    label = chance.choice(sorted(before))
+    wanted = {other: device for other, device in before.items() if other != label}
     return f"destroy {label}", (label, "Destroy", {"force": True}), wanted
 
 
 def resize(before):
-    label = chance.choice(sorted(label for label in before if before[label][1] == "devdax"))
-    size = chance.choice((2, 24, 40)) * MIB
-    return (f"resize {label} to {size}", (label, "Resize", size),
-            {**sizes(before), label: (size, "devdax")})
+    """Longer by one more range, or shorter."""
+    label = chance.choice(sorted(label for label in before if before[label]["mode"] == "devdax"))
+    ranges = before[label]["ranges"]
+    more = hole(before, chance.choice((8, 32)) * MIB) if len(ranges) == 1 else None
+    ranges = [*ranges, more] if more else [[ranges[0][0], 2 * MIB]]
+    size = sum(size for _, size in ranges)
+    return (f"resize {label} to {size}", (label, "Reconfigure", {"size": size, "ranges": ranges}),
+            {**before, label: {**before[label], "ranges": ranges}})
 
 
 def set_mode(before):
-    labels = sorted(label for label in before if before[label][0] % BLOCK == 0)
+    labels = sorted(label for label in before if size_of(before[label]) == BLOCK)
     if not labels:
         return create_device(before)
     label = chance.choice(labels)
-    mode = "devdax" if before[label][1] == "system-ram" else "system-ram"
+    device = before[label]
+    mode = "devdax" if device["mode"] == "system-ram" else "system-ram"
     return (f"{label} to {mode}", (label, "SetMode", mode, {"force": True}),
-            {**sizes(before), label: (before[label][0], mode)})
+            {**before, label: {**device, **{key: whole(device["ranges"], mode)[key]
+                                            for key in ("mode", "blocks")}}})
 
 
 def start(call_):
-    """Starts it: a path or a label, a method, arguments, and options if the last is a dictionary."""
-    target, method, *args = call_
-    options = args.pop() if args and isinstance(args[-1], dict) else {}
+    """Starts it: a path or a label, a method, arguments, and options."""
+    target, method, *args, options = call_
     path = target if target.startswith("/") else ask(ROOT, "GetDevice", target)
     return begin(path, method, *args, **options)
 
 
-def kill_somebody():
-    """Returns who it was."""
-    who = chance.choice(("daxd", "daxd-worker"))
+# --- killing
+
+
+def has_record(pid):
+    """Whether a worker is at a transaction: with the steps it is given the record, to add to it."""
+    try:
+        files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    except OSError:
+        return False
+    return any(re.fullmatch(f"{RECORDS}/.*json", file) for file in files)
+
+
+def send(number, pids):
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass  # a child that was there to read only
+
+
+def kill(who):
+    """Kills who is in the middle of a transaction; returns whether there was somebody. They are
+    stopped first, so that nothing comes to its end in between."""
     pids = daxd_pids(who)
-    if not pids:
-        return f"{who} was not running"
-    os.kill(chance.choice(pids), signal.SIGKILL)
-    return who
+    send(signal.SIGSTOP, pids)
+    victims = [pid for pid in pids
+               if (has_record(pid) if who == "daxd-worker" else os.listdir(RECORDS))]
+    send(signal.SIGKILL, victims)
+    send(signal.SIGCONT, set(pids) - set(victims))
+    return bool(victims)
 
 
 foreign = None
+now = {}  # the picture that was seen last
+foreign_offset, foreign_size = 992 * MIB, 32 * MIB
 onlining = read(f"{MEMORY}/auto_online_blocks")
 
 
-def require_whole_or_undone(before, wanted, happened):
-    after = picture()
-    if after == before or sizes(after) == wanted:
+def require_one_of(pictures, happened):
+    global now
+    now = picture()
+    if now in pictures:
         return
-    fail(f"neither whole nor undone after {happened}\nbefore: {before}\nwanted: {wanted}\n"
-         f"after:  {after}")
+    for picture_ in pictures:
+        say(f"it differs by (before, after): {difference(picture_, now)}")
+    fail(f"neither whole nor undone after {happened}")
 
 
-def one_kill(number):
-    before = picture()
+def try_to_kill(who):
+    """Returns whether somebody was killed in the middle of the transaction that is begun here."""
+    before = now
     changes = [apply_layout, apply_layout, create_device, set_mode, resize, destroy_device]
     what, change, wanted = chance.choice(changes if len(before) > 5 else [apply_layout])(before)
+    # Each device takes at least so many that are seen here; there may be nothing to do, too.
+    count = chance.randint(1, 2 * max(1, len(difference(before, wanted))))
     writes = Writes()
     call_ = start(change)
-    # Not before the transaction has begun: the first write, or it does nothing.
-    while call_.pending() and not select.select([writes.fd], [], [], 0.02)[0]:
-        pass
+    while call_.pending() and count > 0:
+        if select.select([writes.fd], [], [], 0.02)[0]:
+            count -= len(writes.seen())
     writes.close()
-    time.sleep(chance.random() ** 2 * 1.2)
-    happened = f"{what}, {kill_somebody()}" + ("" if call_.pending() else " (it had ended)")
+    time.sleep(chance.random() * 0.1)
+    hit = kill(who)
+    happened = f"{what}, {who if hit else 'nobody'} killed"
     try:
         call_.result()
-        answer = "done"
+        answer, ends = "done", [wanted]
     except DBusError as error:
-        answer = error.short
+        answer, ends = error.short, [before] if error.short == "RolledBack" else [before, wanted]
     await_daxd()
-    say(f"{number}: {happened}: {answer}")
-    require_whole_or_undone(before, wanted, happened)
+    say(f"{happened}: {answer}")
+    require_one_of(ends, f"{happened}, {answer}")
     foreign.require_untouched()
     equal(read(f"{MEMORY}/auto_online_blocks"), onlining, "auto_online_blocks")
     require_sound()
-    if answer == "done":
-        equal(sizes(picture()), wanted, f"what there is after {happened}, which was answered")
+    return hit
+
+
+def one_kill(who):
+    require(any(try_to_kill(who) for _ in range(TRIES)), f"{who} was not hit in {TRIES} tries")
 
 
 def prepare():
-    global foreign
+    global foreign, now
     say(f"seed {SEED}")
     ready()
-    foreign = Foreign(FIRST, 992 * MIB, 32 * MIB, bind=True)
+    clean()
+    foreign = Foreign(FIRST, foreign_offset, foreign_size, bind=True)
     os.open(f"/dev/{foreign.name}", os.O_RDWR)  # held, or it would be pruned as well
     ask(ROOT, "Refresh")
     apply(LAYOUTS["mixed"])
+    now = picture()
 
 
 def end():
@@ -150,8 +255,10 @@ def end():
         for name in members(region_at(FIRST)):
             if name != foreign.name and device_size(name):
                 ask(dev(name), "Destroy", force=True)
+        wanted, _ = planned(text)
         apply(text)
-        equal(sizes(picture()), layout_sizes(text), "what the layout made")
+        require_one_of([wanted], "applying a layout undisturbed")
+        equal(sizes(now), layout_sizes(text), "what the layout made")
         equal(apply(text)["steps"], [], "steps of applying it again")
         foreign.require_untouched()
     restarts = run("systemctl", "show", "-P", "NRestarts", "daxd.service").strip()
@@ -161,6 +268,6 @@ def end():
 
 if check("prepare", prepare):
     for number in range(KILLS):
-        check(f"kill {number + 1}", one_kill, number + 1)
+        check(f"kill {number + 1}", one_kill, ("daxd", "daxd-worker")[number % 2])
     check("end", end)
 main()
