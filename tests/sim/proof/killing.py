@@ -22,10 +22,10 @@ def points(reference):
 
 def try_point(ground: Ground, operation, reference, point):
     trial = Trial(ground, operation, reference)
-    pending, count = None, 0
-    for text in point.split("+"):
-        number, when, whom = text.split(":")
-        stop = ground.sim.stop(after=when == "after", nth=int(number))
+    first, *rest = point.split("+")
+    stop, pending, count = stop_at(ground, first), None, 0
+    for text, after in zip((first, *rest), (*rest, None)):
+        whom = text.split(":")[2]
         if pending is None:
             pending = trial.start()
         elif ground.system.daxd is None:
@@ -33,18 +33,26 @@ def try_point(ground: Ground, operation, reference, point):
             ground.start_daxd(wait=False)
         writer = ground.sim.wait(stop, timeout=10)
         count = ground.sim.count()
+        following = after and stop_at(ground, after)  # before anybody goes on
         if whom != "worker":
             ground.kill_daxd()
         if whom != "daxd":
             ground.kill(writer.pid)
             ground.wait_gone(writer.pid)
         ground.sim.clear(stop)
+        stop = following
         killed = whom != "worker"
     error = settle(ground, pending, killed)
     writes = ground.sim.count() - count
     result = trial.judge(error, killed or ground.restarted, hopeless="+" in point)
     trial.again(result)
     return result, follow_ups(point, writes)
+
+
+def stop_at(ground, text):
+    """Where the writes from now on stop."""
+    number, when, _ = text.split(":")
+    return ground.sim.stop(after=when == "after", nth=int(number))
 
 
 def settle(ground, pending, killed, bound=None):
