@@ -194,7 +194,7 @@ def judge_both(trial, agent, his, error, what, bound):
         result = GONE
     else:
         result = classify(trial, now, error, restarted)
-    judge.check_leftovers(ground, result in (GIVEN_UP, GONE))
+    judge.check_leftovers(ground, result in (GIVEN_UP, GONE), alone=False)
     return result
 
 
