@@ -17,7 +17,7 @@ def shown(name):
 
 @clean_test
 def the_size_is_read():
-    equal(BLOCK, LARGE, "block_size_bytes")
+    equal(int(read(f"{MEMORY}/block_size_bytes"), 16), LARGE, "block_size_bytes")
     equal(get(ROOT, MANAGER, "MemoryBlockSize"), LARGE, "MemoryBlockSize")
 
 
