@@ -269,12 +269,13 @@ static int application_planned(const Plan *plan, Failure *failure, void *userdat
 /* @region is as @kept says, whoever made it so: it is not applied again in this boot. */
 static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *region) {
         const char *digest = layout_digest(kept->layout);
-        bool applied = applied_has(&keeper->applied, region, digest);
+        bool applied;
         int r = 0;
 
-        if (kept->state == KEEP_IN_SYNC)
+        if (kept->state == KEEP_IN_SYNC) /* mostly: this is asked at each change of the region */
                 return;
 
+        applied = applied_has(&keeper->applied, region, digest);
         kept_set_state(kept, KEEP_IN_SYNC, NULL);
         if (keeper->placements_known)
                 r = keeper_remember(keeper, kept->layout, region);

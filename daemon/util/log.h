@@ -43,6 +43,6 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
  */
 const char *log_level(void);
 bool log_set_level(const char *level);
-const char *log_target(
-        void); /* "journal" or "console", by the environment variable JOURNAL_STREAM */
+/* "journal" or "console", by the environment variable JOURNAL_STREAM. */
+const char *log_target(void);
 bool log_set_target(const char *target);
