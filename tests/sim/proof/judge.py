@@ -267,6 +267,11 @@ def check_alive(ground):
     need(not complaint, f"daxd or a worker says {complaint}")
 
 
+def check_leaks(ground):
+    leaks = ground.sim.state()["leaks"]
+    need(not leaks, f"memory has leaked: {leaks}")
+
+
 def check_others(ground, now, before):
     need(now.others == before.others,
          "other devices have changed:\n" + difference(now.others, before.others))

@@ -66,8 +66,7 @@ class Trial:
         judge.check_others(ground, now, self.before)
         judge.check_bus(ground)
         judge.check_secret(ground)
-        leaks = ground.sim.state()["leaks"]
-        need(not leaks, f"memory has leaked: {leaks}")
+        judge.check_leaks(ground)
         judge.check_leftovers(ground, bool(reason))
         return result
 
