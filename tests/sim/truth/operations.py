@@ -23,7 +23,8 @@ The verbs:
     peek DEVICE OFFSET                  the text that is there
     iomem REGION, refcnt MODULE, reset, look
     pin BLOCK, unpin                    a page of it cannot move; see waiting.py
-    interrupt SIGNAL OPERATION...       in another process, which gets the signal when it waits
+    interrupt SIGNAL OPERATION...       in another process, which gets the signal when the block
+                                        with the pinned page goes offline
     meanwhile BLOCK SIGNAL|- OPERATION... [/ SIGNAL|- OPERATION...]...
                                         the same, one after the other, beside an endless offlining of
                                         the block, which gets a signal at last
@@ -51,7 +52,7 @@ import traces
 from generate import Generator
 from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, errno_name,
                      is_imitation, link_name, parse_bytes, read, write)
-from waiting import Writer, pin, write_once
+from waiting import Writer, die_with_parent, pin, write_once
 
 # What an operation may take before it counts as hanging; emulated machines are slow.
 LIMIT_SECONDS = 60
@@ -71,6 +72,7 @@ class Executor:
         self.held = {}
         self.kept = {}
         self.pins = []
+        self.pinned = None  # a block
         self.ids = set()
 
     def do(self, words):
@@ -215,21 +217,27 @@ class Executor:
 
     def do_pin(self, block):
         self.pins.append(pin(self.machine, block))
+        self.pinned = block
 
     def do_unpin(self):
         while self.pins:
             self.pins.pop().release()
 
-    def do_interrupt(self, name, *words):
+    def offlining(self, block, words):
+        """An operation that is within the endless attempt. A signal before that would be lost: the
+        kernel starts it anew."""
+        state = f"{self.machine.folder(block)}/state"
         writer = Writer(self.do, words)
-        writer.await_that(writer.is_waiting, "it waits")
+        writer.await_that(lambda: read(state) == "going-offline", "the block goes offline")
+        return writer
+
+    def do_interrupt(self, name, *words):
+        writer = self.offlining(self.pinned, words)
         writer.send(name)
         return writer.end()
 
     def do_meanwhile(self, block, *words):
-        state = f"{self.machine.folder(block)}/state"
-        offlining = Writer(self.do, ["state", block, "offline"])
-        offlining.await_that(lambda: read(state) == "going-offline", "the block goes offline")
+        offlining = self.offlining(block, ["state", block, "offline"])
         others, waited = [], []
         for name, *operation in split(words, "/"):
             others.append(Writer(self.do, operation))
@@ -341,6 +349,7 @@ class Session:
         self.child = os.fork()
         if self.child == 0:
             self.link.close()
+            die_with_parent()
             try:
                 serve(machine, theirs.makefile("rw"))
                 os._exit(0)

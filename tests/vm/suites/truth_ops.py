@@ -39,11 +39,13 @@ LAST = [*scripts(f"{PROGRAM}/scripts/last"), None]
 def operations(name, *arguments):
     """Runs operations; their trace goes to the results."""
     begun = time.monotonic()
-    result = attempt("python3", f"{PROGRAM}/operations.py", "--out", f"{RESULTS}/{name}.trace",
-                     *arguments, timeout=SECONDS)
-    say(result.stdout + result.stderr)
+    # A file: what hangs in the kernel would keep a pipe open, and its reader with it.
+    output = f"{RESULTS}/{name}.log"
+    status = attempt("sh", "-c", f'exec python3 {PROGRAM}/operations.py "$@" >{output} 2>&1', "sh",
+                     "--out", f"{RESULTS}/{name}.trace", *arguments, timeout=SECONDS).returncode
+    say(read(output))
     say(f"{name}: {time.monotonic() - begun:.1f} s")
-    require(result.returncode == 0, f"exit status {result.returncode}")
+    require(status == 0, f"exit status {status}")
 
 
 @test
