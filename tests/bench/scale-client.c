@@ -3,7 +3,7 @@
 /*
  * What scale.py has timed: one thing again and again, by daxd or with nothing around it.
  *
- *     bench-scale-client calls REGION COUNT SIZE         a CreateDevice and its Destroy
+ *     bench-scale-client calls REGION COUNT SIZE [MODE]  a CreateDevice and its Destroy
  *     bench-scale-client writes FOLDER COUNT SIZE        what they write to the kernel's attributes
  *     bench-scale-client resizes DEVICE COUNT SIZE SIZE  a Resize there, and one back
  *     bench-scale-client resize-writes FOLDER/NAME COUNT SIZE SIZE
@@ -86,8 +86,8 @@ static void create_and_destroy(void) {
         const char *path;
 
         /* Nothing to wipe, whoever had the memory before. */
-        check("no arguments",
-              sd_bus_message_append(message, "ta{sv}", number(2), 1, "wipe", "b", 0));
+        check("no arguments", sd_bus_message_append(message, "ta{sv}", number(2), 2, "wipe", "b", 0,
+                                                    "mode", "s", words[3] ?: "devdax"));
         created = call(message);
         check("no device", sd_bus_message_read(created, "o", &path));
         message = new_call(path, "org.daxd1.Device", "Destroy");
