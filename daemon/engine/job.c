@@ -129,7 +129,6 @@ static void job_refuse(Job *job, int r, Failure *failure) {
 
 static void job_log(const Job *job, int priority, const char *message_id, const char *text) {
         _cleanup_free_ const char **devices = NULL;
-        char region[16], uid[16];
         size_t n = 0;
 
         devices = calloc(job->plan ? job->plan->n_devices + 1 : 1, sizeof(*devices));
@@ -139,17 +138,16 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
                         devices[n++] = job->plan->devices[i].name;
         if (devices && n == 0 && job->request.device[0] != '\0')
                 devices[n++] = job->request.device;
-        snprintf(region, sizeof(region), "%" PRIu32, job->request.region);
-        snprintf(uid, sizeof(uid), "%" PRIu32, (uint32_t)job->request.uid);
         log_line(priority,
                  &(LogContext){ .message_id = message_id,
                                 .job = job->id,
-                                .region = region,
+                                .region = &job->request.region,
                                 .devices = devices,
                                 .n_devices = n,
-                                .uid = uid },
-                 "%s in region %s: %s",
-                 job->record ? job->record->operation : job->request.operation, region, text);
+                                .uid = &job->request.uid },
+                 "%s in region %" PRIu32 ": %s",
+                 job->record ? job->record->operation : job->request.operation, job->request.region,
+                 text);
 }
 
 /*
@@ -214,18 +212,16 @@ static void job_show_nothing(Job *job) {
 
 /* A guess, and the only one there is: who has lost an empty device by it reads here why. */
 static void job_log_taken(const Job *job, const char *device) {
-        char region[16];
-
-        snprintf(region, sizeof(region), "%" PRIu32, job->request.region);
         log_line(LOG_NOTICE,
                  &(LogContext){ .message_id = LOG_MESSAGE_TAKEN,
                                 .job = job->id,
-                                .region = region,
+                                .region = &job->request.region,
                                 .devices = &device,
                                 .n_devices = 1 },
-                 "%s in region %s: %s is taken for what the create that was interrupted has made: "
+                 "%s in region %" PRIu32
+                 ": %s is taken for what the create that was interrupted has made: "
                  "it is the only new device, empty and without a driver",
-                 job->record->operation, region, device);
+                 job->record->operation, job->request.region, device);
 }
 
 static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Failure *failure) {

@@ -91,18 +91,6 @@ static void keeper_tell(Keeper *keeper) {
         }
 }
 
-typedef struct RegionText {
-        char text[16];
-} RegionText;
-
-/* A region as the journal has it. */
-static RegionText region_text(uint32_t region) {
-        RegionText text;
-
-        snprintf(text.text, sizeof(text.text), "%" PRIu32, region);
-        return text;
-}
-
 static void kept_set_state(KeptLayout *kept, KeepState state, const char *reason) {
         bool news = kept->state != state || !text_equal(kept->reason, reason ?: "");
         char *copy = reason ? strdup(reason) : NULL;
@@ -110,9 +98,7 @@ static void kept_set_state(KeptLayout *kept, KeepState state, const char *reason
         if (state == KEEP_FAILED && news && kept->layout) /* of a bad file its reader has told */
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED,
-                                        .region = kept->has_region ?
-                                                          region_text(kept->region).text :
-                                                          NULL },
+                                        .region = kept->has_region ? &kept->region : NULL },
                          "layout %s is not applied: %s", kept->name, reason ?: "");
         free(kept->reason);
         kept->reason = copy;
@@ -284,12 +270,12 @@ static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
         if (r < 0)
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
-                                        .region = region_text(region->id).text },
+                                        .region = &region->id },
                          "cannot note that layout %s was applied: %s", kept->name, text_errno(r));
         if (!applied)
                 log_line(LOG_INFO,
                          &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_APPLIED,
-                                        .region = region_text(region->id).text },
+                                        .region = &region->id },
                          "layout %s is applied to region %" PRIu32, kept->name, region->id);
 }
 
@@ -524,7 +510,7 @@ static void keeper_region_changed(const DaxRegion *before, const DaxRegion *afte
                 if (!after && applied_forget(&keeper->applied, keeper->applied_path, before) < 0)
                         log_line(LOG_WARNING,
                                  &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
-                                                .region = region_text(before->id).text },
+                                                .region = &before->id },
                                  "cannot forget what was applied to region %" PRIu32
                                  ", which has gone",
                                  before->id);

@@ -7,6 +7,7 @@
 #include "daemon/util/log.h"
 #include "daemon/util/array.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -120,11 +121,11 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
         if (context && context->job)
                 entry_add(&entry, "DAXD_JOB=%llu", (unsigned long long)context->job);
         if (context && context->region)
-                entry_add(&entry, "DAXD_REGION=%s", context->region);
+                entry_add(&entry, "DAXD_REGION=%" PRIu32, *context->region);
         for (size_t i = 0; context && i < context->n_devices && i < DEVICES_MAX; i++)
                 entry_add(&entry, "DAXD_DEVICE=%s", context->devices[i]);
         if (context && context->uid)
-                entry_add(&entry, "DAXD_UID=%s", context->uid);
+                entry_add(&entry, "DAXD_UID=%" PRIu32, *context->uid);
 
         (void)sd_journal_sendv(entry.fields, (int)entry.count);
 }

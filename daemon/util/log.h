@@ -7,16 +7,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <syslog.h>
 
 /* What a line is about: fields of the journal entry. 0 and NULL leave a field out. */
 typedef struct LogContext {
         const char *message_id; /* 128 bits in hex, with an entry in daxd.catalog */
         uint64_t job;
-        const char *region;
+        const uint32_t *region;
         const char *const *devices; /* a field each */
         size_t n_devices;
-        const char *uid;
+        const uid_t *uid;
 } LogContext;
 
 #define LOG_MESSAGE_ROLLBACK_FAILED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e01"
