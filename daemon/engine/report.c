@@ -11,47 +11,24 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct Advice {
-        char text[80];
-} Advice;
+static bool lacks_module(const PlanStep *step, int error) {
+        return step->op == PLAN_BIND && error == ENODEV;
+}
 
-static Advice advice(const PlanStep *step, int error) {
-        Advice advice = {};
+/* What to do, after a semicolon; mostly nothing. The name of a module that is lacking follows. */
+static const char *advice(const PlanStep *step, int error) {
+        bool takes_space = step->op == PLAN_CREATE || step->op == PLAN_SIZE ||
+                           step->op == PLAN_MAPPING;
 
-        switch (step->op) {
-        case PLAN_OFFLINE:
-                if (error == EBUSY)
-                        return (Advice){ "; its memory is in use: end what uses it, or try again "
-                                         "later" };
-                break;
-        case PLAN_BIND:
-                if (error == ENODEV)
-                        snprintf(advice.text, sizeof(advice.text),
-                                 "; load the kernel module %s, which is for this mode",
-                                 dax_mode_driver(step->mode));
-                if (error == EBUSY)
-                        return (Advice){ "; its memory may have leaked until the next reboot" };
-                break;
-        case PLAN_CREATE:
-        case PLAN_SIZE:
-        case PLAN_MAPPING:
-                if (error == ENOSPC || error == ENOMEM)
-                        return (Advice){ "; another program may have taken the space: look "
-                                         "again" };
-                break;
-        case PLAN_RETRACT:
-        case PLAN_UNBIND:
-        case PLAN_DESTROY:
-        case PLAN_ALIGN:
-        case PLAN_MEMMAP:
-        case PLAN_WIPE:
-        case PLAN_ONLINE:
-        case PLAN_PUBLISH:
-        case _PLAN_OP_MAX:
-                break;
-        }
-
-        return advice;
+        if (step->op == PLAN_OFFLINE && error == EBUSY)
+                return "; its memory is in use: end what uses it, or try again later";
+        if (lacks_module(step, error))
+                return "; for this mode load the kernel module ";
+        if (step->op == PLAN_BIND && error == EBUSY)
+                return "; its memory may have leaked until the next reboot";
+        if (takes_space && (error == ENOSPC || error == ENOMEM))
+                return "; another program may have taken the space: look again";
+        return "";
 }
 
 /* What was written, where to: without addresses. */
@@ -87,9 +64,11 @@ int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, 
                 return failure_set(failure,
                                    done->error == EOPNOTSUPP ? CONDITION_NOT_SUPPORTED :
                                                                CONDITION_KERNEL,
-                                   "cannot %s: the kernel refused to write '%s' to %s (%s)%s", what,
-                                   value, attribute, text_errno(done->error),
-                                   advice(step, done->error).text);
+                                   "cannot %s: the kernel refused to write '%s' to %s (%s)%s%s",
+                                   what, value, attribute, text_errno(done->error),
+                                   advice(step, done->error),
+                                   lacks_module(step, done->error) ? dax_mode_driver(step->mode) :
+                                                                     "");
         case WORKER_NO_EFFECT:
                 return failure_set(failure, CONDITION_KERNEL,
                                    "cannot %s: the kernel accepted it, but %s reads '%s' "
