@@ -18,6 +18,8 @@ from enter import TOP, enter, parser
 def arguments():
     words = parser(__doc__)
     words.add_argument("--all", action="store_true", help="at every write")
+    words.add_argument("--part", type=int, default=1, metavar="NUMBER",
+                       help="only every so many-th operation")
     words.add_argument("--seed", type=int, default=random.randrange(1 << 30),
                        help="which of them, where it is not all")
     words.add_argument("operations", nargs="*", metavar="OPERATION")
@@ -234,8 +236,10 @@ def for_each_write(one):
     """Calls one(what, n, before, after, operation) for writes of each operation; there is a reboot
     where the last one has changed something."""
     chosen, points, known, complaints = random.Random(ARGS.seed), 0, 0, []
-    for name in ARGS.operations or [operation.name for operation in operations.OPERATIONS]:
-        operation = operations.find(name)
+    tried = ([operations.find(name) for name in ARGS.operations]
+             or operations.part(ARGS.part, ARGS.seed))
+    for operation in tried:
+        name = operation.name
         before, after, count = learn(name)
         fresh = False
         numbers = range(1, count + 1)

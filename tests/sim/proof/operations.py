@@ -121,6 +121,11 @@ if KERNEL != "6.1":  # which has no such attribute
     )
 
 
+def part(count, seed):
+    """Every count-th of them; which, that depends on the seed."""
+    return OPERATIONS[seed % count::count]
+
+
 def find(name):
     return next(operation for operation in OPERATIONS if operation.name == name)
 

@@ -3,6 +3,7 @@
 were and how many violations.
 
     tests/sim/proof/prove                     a few minutes: all operations, some of the points
+    tests/sim/proof/prove --part 3            of a third of the operations, another one in each way
     tests/sim/proof/prove --all               all points
     tests/sim/proof/prove --all --most 1      all at which one thing happens, not a second one after it
     tests/sim/proof/prove --way failing --operation grow
@@ -22,7 +23,7 @@ import traceback
 from ground import Ground
 from harness import KERNEL
 from judge import Violation
-from operations import OPERATIONS, find
+from operations import find, part
 from trial import NOTHING, Reference
 
 WAYS = ("failing", "killing", "calls", "others")
@@ -43,12 +44,15 @@ def arguments():
     parser.add_argument("--all", action="store_true", help="all points of all operations")
     parser.add_argument("--quick", action="store_false", dest="all",
                         help="some points of each operation (the default)")
+    parser.add_argument("--part", type=int, default=1, metavar="NUMBER",
+                        help="only every so many-th operation")
     parser.add_argument("--most", type=int, default=2, metavar="NUMBER",
                         help="of things that happen at one point: 2; more are killed at calls only")
     parser.add_argument("--way", action="append", choices=WAYS, help="only these ways")
     parser.add_argument("--operation", action="append", metavar="NAME", help="only these")
     parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
-    parser.add_argument("--seed", type=int, help="which points --quick takes")
+    parser.add_argument("--seed", type=int, help="which points --quick takes, and which operations "
+                        "--part")
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
     args = parser.parse_args()
     args.seed = random.randrange(1 << 31) if args.seed is None else args.seed
@@ -152,8 +156,8 @@ class Prover:
                         for w in self.ground.sim.writes()[-40:]))
 
     def run(self):
-        for way in self.args.way or WAYS:
-            for operation in OPERATIONS:
+        for number, way in enumerate(self.args.way or WAYS):
+            for operation in part(self.args.part, self.args.seed + number):
                 if not self.args.operation or operation.name in self.args.operation:
                     self.run_operation(way, operation)
 
