@@ -26,6 +26,10 @@ WORKER_CAPABILITIES = ("chown", "fowner", "dac_read_search", "sys_ptrace", "sys_
 # What the worker's environment has besides, for builds with sanitizers.
 PASSED_ON = ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS")
 
+# Words before a program. What it finds goes to the program's log.
+VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
+            "--errors-for-leak-kinds=definite", "--child-silent-after-fork=yes"]
+
 
 def bind(path, kind, mode, user=None):
     """A socket at a path, whatever is there now."""

@@ -26,8 +26,6 @@ INEXCUSABLE = ("org.daxd1.Error.Kernel", "org.daxd1.Error.RolledBack",
                "org.freedesktop.DBus.Error.Timeout", "org.freedesktop.DBus.Error.Disconnected",
                "org.freedesktop.DBus.Error.ServiceUnknown",
                "org.freedesktop.DBus.Error.NameHasNoOwner")
-VALGRIND = ["valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
-            "--errors-for-leak-kinds=definite", "--child-silent-after-fork=yes"]
 # What may be in memory more in the end than after the first pause: a heap that has settled.
 GROWTH_KIB = 1024
 
@@ -55,6 +53,7 @@ def has_sanitizers(build):
 def inside(args):
     """What only is there inside is imported there."""
     from judge import Judge
+    from system import VALGRIND
     wrapper = VALGRIND if args.valgrind else ()
     judge = Judge(args.bus, wrapper)
     print(f"seed {args.seed}", flush=True)

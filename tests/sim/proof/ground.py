@@ -7,6 +7,7 @@ import glob
 import itertools
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import time
 
 from control import Control
 from harness import MIB, DBusError, REGIONS, call, fail, managed_objects, object_path
-from system import WORKER_SOCKET, System, said
+from system import VALGRIND, WORKER_SOCKET, System, said
 
 BLOCK = 128 * MIB
 ROOT = "/org/daxd1"
@@ -26,7 +27,7 @@ TRANSACTIONS = "/run/daxd/transactions"
 OWNERS = "/run/daxd/owners"
 KEPT = "/var/lib/daxd/layouts"
 LOGS = ("worker", "daxd")  # the last words are daxd's
-COMPLAINTS = ("Sanitizer", "runtime error", "Assertion")
+COMPLAINTS = re.compile("Sanitizer|runtime error|Assertion|^==[0-9]+== ")
 # Memory is marked, and searched for marks, at some places only: close to each other where devices
 # come to lie first, and so that every device has one in each of its ranges.
 MARK = 4096
@@ -85,12 +86,14 @@ def raw_ranges(name):
 
 
 class Ground:
-    """The machine, with what the points do to it. `most`: how many things happen at one."""
+    """The machine, with what the points do to it. `most`: how many things happen at one. `valgrind`:
+    daxd and workers run under it, but where somebody sees their system calls."""
 
     serials = itertools.count(1)
 
-    def __init__(self, most):
+    def __init__(self, most, valgrind=False):
         self.most, self.sim = most, Control()
+        self.usual_wrapper = VALGRIND if valgrind else ()
         self.system = System()
         self.system.start()
         self.watch = None  # who sees system calls, if anybody does
@@ -148,7 +151,7 @@ class Ground:
         self.wait_workers_gone()
 
     def start_all(self):
-        wrapper = self.watch.wrapper if self.watch else ()
+        wrapper = self.wanted_wrapper()
         if wrapper != self.wrapper:
             self.system.stop()
             self.system.start_bus()
@@ -158,7 +161,10 @@ class Ground:
         self.system.wait_layouts()
 
     def start_daxd(self, wait=True):
-        self.system.start_daxd(wait=wait, wrapper=self.watch.wrapper if self.watch else ())
+        self.system.start_daxd(wait=wait, wrapper=self.wanted_wrapper())
+
+    def wanted_wrapper(self):
+        return self.watch.wrapper if self.watch else self.usual_wrapper
 
     def leave_secret(self, region):
         """An owner comes and goes. Returns where, and what daxd remembers of it."""
@@ -233,10 +239,10 @@ class Ground:
     @staticmethod
     def pids(names=("daxd", "daxd-worker")):
         pids = []
-        for path in glob.glob("/proc/[0-9]*/comm"):
+        for path in glob.glob("/proc/[0-9]*"):
             pid = int(path.split("/")[2])
             try:
-                if get_text(path) in names and is_running(pid):
+                if program(path) in names and is_running(pid):
                     pids.append(pid)
             except OSError:
                 continue
@@ -262,9 +268,8 @@ class Ground:
             time.sleep(0.005)
 
     def complaint(self):
-        """A line of a sanitizer's, or of an assertion that does not hold."""
-        return next((line for line in self.journal().splitlines()
-                     if any(word in line for word in COMPLAINTS)), None)
+        """A line of a sanitizer's or of valgrind's, or of an assertion that does not hold."""
+        return next((line for line in self.journal().splitlines() if COMPLAINTS.search(line)), None)
 
     def journal(self):
         """What daxd and its workers have said since the beginning of the point."""
@@ -295,6 +300,14 @@ def left_in(extents):
     return [[max(start, begin), min(start + size, begin + length) - max(start, begin)]
             for begin, length in pieces for start, size in extents
             if max(start, begin) < min(start + size, begin + length)]
+
+
+def program(folder):
+    """What a process runs, also under valgrind. `folder`: its one in /proc."""
+    name = get_text(f"{folder}/comm")
+    if name.startswith("memcheck"):
+        name = os.path.basename(get_text(f"{folder}/cmdline").rstrip("\0").rpartition("\0")[2])
+    return name
 
 
 def is_running(pid):

@@ -7,6 +7,7 @@ were and how many violations.
     tests/sim/proof/prove --all               all points
     tests/sim/proof/prove --all --most 1      all at which one thing happens, not a second one after it
     tests/sim/proof/prove --way failing --operation grow
+    tests/sim/proof/prove --valgrind --part 4 the same, with daxd and workers under it
     tests/sim/proof/prove --only failing:grow:3:fail:EIO+2:skip
 
 Every violation comes with the words that try its point alone, and with what daxd said.
@@ -53,8 +54,13 @@ def arguments():
     parser.add_argument("--only", metavar="WAY:OPERATION:POINT", help="only this point")
     parser.add_argument("--seed", type=int, help="which points --quick takes, and which operations "
                         "--part")
+    parser.add_argument("--valgrind", action="store_true",
+                        help="daxd and workers under it, in the ways that see no system calls")
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
     args = parser.parse_args()
+    if args.valgrind and "calls" in (args.way or ()):
+        parser.error("--valgrind makes system calls of its own: it cannot be had with --way calls")
+    args.way = args.way or [way for way in WAYS if not args.valgrind or way != "calls"]
     args.seed = random.randrange(1 << 31) if args.seed is None else args.seed
     return args
 
@@ -77,7 +83,7 @@ class Row:
 
 class Prover:
     def __init__(self, args):
-        self.args, self.ground, self.rows = args, Ground(args.most), []
+        self.args, self.ground, self.rows = args, Ground(args.most, args.valgrind), []
         self.random = random.Random(args.seed)
         self.references = {}
         self.end = time.monotonic() + args.seconds if args.seconds else float("inf")
@@ -156,7 +162,7 @@ class Prover:
                         for w in self.ground.sim.writes()[-40:]))
 
     def run(self):
-        for number, way in enumerate(self.args.way or WAYS):
+        for number, way in enumerate(self.args.way):
             for operation in part(self.args.part, self.args.seed + number):
                 if not self.args.operation or operation.name in self.args.operation:
                     self.run_operation(way, operation)
