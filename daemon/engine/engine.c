@@ -555,6 +555,7 @@ static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
                         continue;
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LEAKED,
+                                        .region = &after->id,
                                         .devices = (const char *[]){ device->name },
                                         .n_devices = 1 },
                          "%s was taken out of System RAM while its memory was online: that memory "
@@ -752,6 +753,12 @@ const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint
 
 /* --- reading because of events ------------------------------------------------------------------ */
 
+static void queue_log_unread(const Queue *queue, const char *why) {
+        log_line(LOG_WARNING,
+                 &(LogContext){ .message_id = LOG_MESSAGE_UNREAD, .region = &queue->region },
+                 "cannot read region %" PRIu32 " anew: %s", queue->region, why);
+}
+
 static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         Queue *queue = userdata;
         Engine *engine = queue->engine;
@@ -774,8 +781,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         }
         if (r < 0) {
                 queue->n_events = 0; /* the next event tries again */
-                log_warning("cannot read region %" PRIu32 " anew: %s", queue->region,
-                            text_errno(r));
+                queue_log_unread(queue, text_errno(r));
         }
 
         queue_run(queue);
@@ -816,7 +822,7 @@ static void queue_run(Queue *queue) {
         }
         if (!job && engine->settled && !engine->stopping &&
             (queue->n_events > 0 || queue->passed_over) && queue_read(queue) < 0)
-                log_warning("cannot read region %" PRIu32 " anew: out of memory", queue->region);
+                queue_log_unread(queue, text_errno(ENOMEM));
 }
 
 static DaxRegion *engine_region_of_block(const Engine *engine, uint64_t block) {
@@ -842,9 +848,12 @@ static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
         for (size_t i = 0; r >= 0 && i < holes.count; i++)
                 r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
         if (r < 0)
-                log_warning("cannot note that free memory of region %" PRIu32 " may hold old "
-                            "contents: %s",
-                            region->id, text_errno(r));
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
+                                        .region = &region->id },
+                         "cannot note that free memory of region %" PRIu32
+                         " may hold old contents: %s",
+                         region->id, text_errno(r));
 }
 
 void engine_event(Engine *engine, const EngineEvent *event) {
@@ -856,7 +865,8 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         if (!engine->started) {
                 /* the inventory that runs may have passed it by: another one follows */
                 if (engine->inventory_runs && engine_inventory(engine) < 0)
-                        log_warning("cannot look at the regions again: out of memory");
+                        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
+                                 "cannot look at the regions again: out of memory");
                 return;
         }
         if (event->device && text_parse_device_name(event->device, &id, &instance) < 0)
@@ -879,8 +889,7 @@ void engine_event(Engine *engine, const EngineEvent *event) {
                 engine_suspect_free_memory(engine, region);
 
         if (ARRAY_APPEND(queue->events, queue->n_events, one) < 0)
-                log_warning("cannot follow what happens to region %" PRIu32 ": out of memory",
-                            region->id);
+                queue_log_unread(queue, text_errno(ENOMEM));
         queue_run(queue);
 }
 
@@ -965,7 +974,8 @@ static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
                 (void)failure_set(&failure, CONDITION_KERNEL, "cannot read the regions: %s",
                                   text_errno(r));
         if (failure.message)
-                log_error("%s", failure.message);
+                log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD }, "%s",
+                         failure.message);
 
         refresh_answer(TAKE_PTR(engine->refreshing), failure.message ? &failure : NULL);
         if (engine->refresh_next && engine_inventory(engine) < 0)
@@ -1135,9 +1145,11 @@ static int engine_settle_record(Engine *engine, Record *record) {
                     engine->machine.regions[i]->size == record->region_size)
                         region = engine->machine.regions[i];
         if (!region) {
-                log_warning("a transaction (%s) was left unfinished on a region that is gone; "
-                            "nothing is left of it",
-                            record->operation);
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_REGION_GONE, .job = record->id },
+                         "a transaction (%s) was left unfinished on a region that is gone; "
+                         "nothing is left of it",
+                         record->operation);
                 (void)record_remove(record->id, engine->transactions_dir);
                 record_free(record);
                 return 0;
@@ -1164,7 +1176,8 @@ static void engine_settle_records(Engine *engine) {
 
         r = engine_load_records(engine);
         if (r < 0)
-                log_error("cannot look for unfinished transactions: %s", text_errno(r));
+                log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                         "cannot look for unfinished transactions: %s", text_errno(r));
 
         engine->unsettled++;       /* this function itself */
         if (engine->n_records > 1) /* in the order in which they were begun */
@@ -1172,7 +1185,8 @@ static void engine_settle_records(Engine *engine) {
                       compare_records);
         for (size_t i = 0; i < engine->n_records; i++)
                 if (engine_settle_record(engine, engine->records[i]) < 0)
-                        log_error("cannot settle an unfinished transaction: out of memory");
+                        log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                                 "cannot settle an unfinished transaction: out of memory");
         engine->n_records = 0;
         engine_settled_one(engine);
 }
@@ -1182,7 +1196,8 @@ static int lock_taken(sd_event_source *source, const siginfo_t *info, void *user
 
         engine->lock_wait = sd_event_source_disable_unref(engine->lock_wait);
         if (info->si_code != CLD_EXITED || info->si_status != 0) {
-                log_error("cannot take the lock in /run/daxd");
+                log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                         "cannot take the lock in /run/daxd");
                 return sd_event_exit(engine->event, -EIO);
         }
 
@@ -1202,7 +1217,8 @@ static int engine_take_lock(Engine *engine) {
         if (errno != EWOULDBLOCK)
                 return -errno;
 
-        log_warning("waiting for a worker of an earlier daxd that is still in the kernel");
+        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_WAITS },
+                 "waiting for a worker of an earlier daxd that is still in the kernel");
         pid = fork();
         if (pid < 0)
                 return -errno;

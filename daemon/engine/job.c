@@ -165,7 +165,8 @@ static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
         job->record->attempts = ATTEMPTS_MAX;
         if (record_write(job->record, engine_transactions_dir(job->engine)) < 0)
-                log_warning("cannot write down in /run/daxd that this was given up");
+                job_log(job, LOG_WARNING, LOG_MESSAGE_STATE_FILE,
+                        "cannot write down in /run/daxd that this was given up");
         engine_set_region_failure(job->engine, job->request.region,
                                   strdup(failure_message(&failure)), job->record->id);
         (void)job_publish(job, NULL);
@@ -387,8 +388,8 @@ static void job_verify(Job *job) {
                 engine_clear_region_failure(job->engine, job->request.region);
         r = job_publish(job, job->plan);
         if (r < 0)
-                log_error("cannot keep what is known of region %" PRIu32 ": %s",
-                          job->request.region, text_errno(r));
+                job_log(job, LOG_ERR, LOG_MESSAGE_UNREAD,
+                        "what the region is like now cannot be kept: out of memory");
 
         if (back) {
                 job_went_back(job);
@@ -715,7 +716,8 @@ static void job_begin(Job *job) {
                 r = job_write_record(job);
         if (r == -ENOSPC && job_is_going_back(job)) {
                 /* the one that is there leads back as well */
-                log_warning("cannot write the transaction's record anew: /run/daxd is full");
+                job_log(job, LOG_WARNING, LOG_MESSAGE_STATE_FILE,
+                        "cannot write the transaction's record anew: /run/daxd is full");
         } else if (r < 0) {
                 (void)failure_set(&failure, CONDITION_KERNEL,
                                   "cannot write the transaction's record in /run/daxd (%s)%s",
@@ -976,7 +978,7 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         else
                 job->record->told[0] = '\0';
         if (job->unrestored.message)
-                log_warning("cannot undo what a bind has left: %s", job->unrestored.message);
+                job_log(job, LOG_WARNING, LOG_MESSAGE_NOT_RESTORED, job->unrestored.message);
         job->stage = JOB_READING;
         job_read(job, true);
 }

@@ -40,6 +40,7 @@ typedef struct Application {
         Layout *layout;
         char *kept; /* name of the kept layout that this is, or NULL */
         uint32_t region;
+        uint64_t job;
         bool dry_run;
         KeeperDone done;
         void *userdata;
@@ -92,17 +93,22 @@ static void keeper_tell(Keeper *keeper) {
 }
 
 static void kept_set_state(KeptLayout *kept, KeepState state, const char *reason) {
-        bool news = kept->state != state || !text_equal(kept->reason, reason ?: "");
         char *copy = reason ? strdup(reason) : NULL;
 
-        if (state == KEEP_FAILED && news && kept->layout) /* of a bad file its reader has told */
-                log_line(LOG_WARNING,
-                         &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED,
-                                        .region = kept->has_region ? &kept->region : NULL },
-                         "layout %s is not applied: %s", kept->name, reason ?: "");
         free(kept->reason);
         kept->reason = copy;
         kept->state = state;
+}
+
+/* @job has failed with it; 0: no job was needed to know. Told once. */
+static void kept_fail(KeptLayout *kept, const char *reason, uint64_t job) {
+        if (kept->state != KEEP_FAILED || !text_equal(kept->reason, reason))
+                log_line(LOG_WARNING,
+                         &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_FAILED,
+                                        .job = job,
+                                        .region = kept->has_region ? &kept->region : NULL },
+                         "layout %s is not applied: %s", kept->name, reason);
+        kept_set_state(kept, KEEP_FAILED, reason);
 }
 
 static void kept_deinit(KeptLayout *kept) {
@@ -252,8 +258,8 @@ static int application_planned(const Plan *plan, Failure *failure, void *userdat
         return 0;
 }
 
-/* @region is as @kept says, whoever made it so: it is not applied again in this boot. */
-static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *region) {
+/* @region is as @kept says, whoever made it so (0: no @job): it is not applied again in this boot. */
+static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *region, uint64_t job) {
         const char *digest = layout_digest(kept->layout);
         bool applied;
         int r = 0;
@@ -270,11 +276,13 @@ static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
         if (r < 0)
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
+                                        .job = job,
                                         .region = &region->id },
                          "cannot note that layout %s was applied: %s", kept->name, text_errno(r));
         if (!applied)
                 log_line(LOG_INFO,
                          &(LogContext){ .message_id = LOG_MESSAGE_LAYOUT_APPLIED,
+                                        .job = job,
                                         .region = &region->id },
                          "layout %s is applied to region %" PRIu32, kept->name, region->id);
 }
@@ -293,13 +301,13 @@ static void kept_applied(Keeper *keeper, KeptLayout *kept, const Application *ap
                 return;
         }
         if (failure) {
-                kept_set_state(kept, KEEP_FAILED, failure_message(failure));
+                kept_fail(kept, failure_message(failure), application->job);
                 return;
         }
 
         region = dax_machine_find_region(engine_machine(keeper->engine), application->region);
         if (region)
-                kept_in_sync(keeper, kept, region);
+                kept_in_sync(keeper, kept, region, application->job);
 }
 
 static void application_done(JobResult result, const Plan *plan, const Failure *failure,
@@ -329,6 +337,8 @@ static int application_submit(Keeper *keeper, Layout *layout, const char *kept, 
                               const KeeperApply *apply, KeeperDone done, void *userdata,
                               Failure *failure) {
         Application *application;
+        Job *job;
+        int r;
         JobRequest request = {
                 .operation = apply->operation,
                 .region = region,
@@ -370,7 +380,10 @@ static int application_submit(Keeper *keeper, Layout *layout, const char *kept, 
                 return -ENOMEM;
         }
 
-        return engine_submit(keeper->engine, &request, NULL, failure);
+        r = engine_submit(keeper->engine, &request, &job, failure);
+        if (r == 0)
+                application->job = job->id;
+        return r;
 }
 
 /* For the caller, who has said these numbers: nobody else reads the sentence. */
@@ -452,16 +465,15 @@ static void keeper_match(Keeper *keeper) {
                                 kept->layout->enforce == LAYOUT_ENFORCE_ALWAYS;
                 if (kept->applying)
                         ; /* what comes of it will say its state */
+                else if (match->failure.condition == CONDITION_NO_SUCH_REGION)
+                        kept_set_state(kept, KEEP_PENDING, failure_message(&match->failure));
                 else if (match->failure.condition != CONDITION_NONE)
-                        kept_set_state(kept,
-                                       match->failure.condition == CONDITION_NO_SUCH_REGION ?
-                                               KEEP_PENDING :
-                                               KEEP_FAILED,
-                                       failure_message(&match->failure));
+                        kept_fail(kept, failure_message(&match->failure), 0);
                 else if (kept->blocked)
-                        kept_set_state(kept, KEEP_FAILED,
-                                       "\"enforce\": \"always\" is not offered "
-                                       "by this version of daxd; use \"boot\"");
+                        kept_fail(kept,
+                                  "\"enforce\": \"always\" is not offered by this version of daxd; "
+                                  "use \"boot\"",
+                                  0);
                 else if (fresh)
                         kept_set_state(kept, KEEP_PENDING, "not applied yet");
         }
@@ -492,7 +504,7 @@ static void kept_compare(Keeper *keeper, KeptLayout *kept, const DaxRegion *regi
         if (r < 0)
                 return;
         if (r == 0 && plan->n_steps == 0)
-                kept_in_sync(keeper, kept, region);
+                kept_in_sync(keeper, kept, region, 0);
         else if (kept->state != KEEP_FAILED)
                 kept_set_state(kept, KEEP_DRIFTED,
                                r != 0 ? failure_message(&failure) :
@@ -568,8 +580,7 @@ static void keeper_apply_new(Keeper *keeper, const KeeperApply *apply) {
                 if (r == 0)
                         kept->applying = true;
                 else
-                        kept_set_state(kept, KEEP_FAILED,
-                                       r < 0 ? text_errno(r) : failure_message(&failure));
+                        kept_fail(kept, r < 0 ? text_errno(r) : failure_message(&failure), 0);
         }
 }
 
@@ -591,7 +602,7 @@ static int keeper_take_file(Keeper *keeper, LayoutFile *file) {
         kept.name = TAKE_PTR(file->name);
         kept.source = TAKE_PTR(file->source);
         kept.layout = TAKE_PTR(file->layout);
-        if (!kept.layout) /* the sentence quotes the file, which is not for everybody's eyes */
+        if (!kept.layout) /* its reader has told the journal; the sentence quotes the file, which is not for everybody's eyes */
                 kept_set_state(&kept, KEEP_FAILED,
                                "this file is no valid layout; the journal of "
                                "daxd.service says why");

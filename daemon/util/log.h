@@ -30,12 +30,14 @@ typedef struct LogContext {
 #define LOG_MESSAGE_LAYOUT_APPLIED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e08"
 #define LOG_MESSAGE_STATE_FILE "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e09"
 #define LOG_MESSAGE_NO_BUS "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0a"
+#define LOG_MESSAGE_UNREAD "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0b"
+#define LOG_MESSAGE_NOT_RESTORED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0c"
+#define LOG_MESSAGE_WAITS "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0d"
+#define LOG_MESSAGE_REGION_GONE "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0e"
 
 void log_line(int priority, const LogContext *context, const char *format, ...) _printf_(3, 4);
 
 #define log_debug(...) log_line(LOG_DEBUG, NULL, __VA_ARGS__)
-#define log_info(...) log_line(LOG_INFO, NULL, __VA_ARGS__)
-#define log_warning(...) log_line(LOG_WARNING, NULL, __VA_ARGS__)
 #define log_error(...) log_line(LOG_ERR, NULL, __VA_ARGS__)
 
 /*
