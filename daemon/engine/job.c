@@ -657,12 +657,6 @@ static int job_write_record(Job *job) {
                         return r;
         }
 
-        /* the way back may bind as system-ram where the way there did not */
-        for (size_t i = 0; job->record->auto_online[0] == '\0' && i < job->plan->n_steps; i++)
-                if (job->plan->steps[i].op == PLAN_BIND &&
-                    job->plan->steps[i].mode == DAX_MODE_SYSTEM_RAM)
-                        strcpy(job->record->auto_online, engine_machine(job->engine)->auto_online);
-
         r = job_match_record(job);
         return r < 0 ? r : record_write(job->record, engine_transactions_dir(job->engine));
 }
@@ -976,7 +970,7 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         else if (answer->result.problem != WORKER_OK)
                 (void)report_restore(&answer->result, &job->unrestored);
         else
-                job->record->told[0] = '\0';
+                job->record->told[0] = job->record->auto_online[0] = '\0';
         if (job->unrestored.message)
                 job_log(job, LOG_WARNING, LOG_MESSAGE_NOT_RESTORED, job->unrestored.message);
         job->stage = JOB_READING;

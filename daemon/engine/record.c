@@ -236,7 +236,6 @@ static int header_new(const Record *record, json_object **ret_header) {
             json_add_bool(header, "published", record->published) < 0 ||
             json_add_bool(header, "unclear", record->unclear) < 0 ||
             json_add_u64(header, "attempts", record->attempts) < 0 ||
-            json_add_string(header, "auto-online", record->auto_online) < 0 ||
             json_add_u64(header, "region-start", record->region_start) < 0 ||
             json_add_u64(header, "region-size", record->region_size) < 0 ||
             add_ranges(header, "instances", &record->instances) < 0 ||
@@ -254,7 +253,7 @@ static void record_file_name(uint64_t id, char name[static 32]) {
 int record_write(Record *record, int dir) {
         _cleanup_json_ json_object *header = NULL;
         _cleanup_free_ char *text = NULL, *lines = NULL;
-        char name[32], told[128] = "";
+        char name[32], told[128] = "", auto_online[64] = "";
         int size, r;
 
         r = header_new(record, &header);
@@ -265,7 +264,10 @@ int record_write(Record *record, int dir) {
         if (record->told[0] != '\0')
                 snprintf(told, sizeof(told), WORKER_ID_LINE, record->told,
                          dax_mode_name(record->told_mode));
-        size = asprintf(&lines, "%s%s", text, told);
+        if (record->auto_online[0] != '\0')
+                snprintf(auto_online, sizeof(auto_online), WORKER_AUTO_ONLINE_LINE,
+                         record->auto_online);
+        size = asprintf(&lines, "%s%s%s", text, told, auto_online);
         if (size < 0)
                 return -ENOMEM;
 
@@ -413,7 +415,7 @@ static int read_account(const JsonValue *value, void *target) {
         return read_into(value, target, sizeof(((DaxAccess *)NULL)->user));
 }
 
-static int read_auto_online(const JsonValue *value, void *target) {
+static int read_word(const JsonValue *value, void *target) {
         return read_into(value, target, sizeof(((Record *)NULL)->auto_online));
 }
 
@@ -520,7 +522,6 @@ static int read_header(const JsonValue *value, Record *record) {
                 { "published", json_read_bool, offsetof(Record, published), true },
                 { "unclear", json_read_bool, offsetof(Record, unclear), false },
                 { "attempts", json_read_u64, offsetof(Record, attempts), true },
-                { "auto-online", read_auto_online, offsetof(Record, auto_online), true },
                 { "region-start", json_read_u64, offsetof(Record, region_start), true },
                 { "region-size", json_read_u64, offsetof(Record, region_size), true },
                 { "instances", read_ranges, offsetof(Record, instances), true },
@@ -536,6 +537,7 @@ typedef struct RecordLine {
         bool publishes;
         DaxMode mode;
         char name[DAX_NAME_MAX + 1];
+        char word[sizeof(((Record *)NULL)->auto_online)];
 } RecordLine;
 
 static int take_steps(const JsonValue *value, const RecordLine *line, Record *record) {
@@ -567,6 +569,11 @@ static int take_id(const JsonValue *value, const RecordLine *line, Record *recor
         return 0;
 }
 
+static int take_auto_online(const JsonValue *value, const RecordLine *line, Record *record) {
+        strcpy(record->auto_online, line->word);
+        return 0;
+}
+
 /* Each kind by the key that only it has; what has none of them is read as the last. */
 static const struct {
         const char *key;
@@ -589,6 +596,10 @@ static const struct {
             { "mode", read_mode, offsetof(RecordLine, mode), true } },
           2,
           take_id },
+        { "auto-online",
+          { { "auto-online", read_word, offsetof(RecordLine, word), true } },
+          1,
+          take_auto_online },
         { "from",
           { { "from", json_read_u64, offsetof(RecordLine, from), true },
             { "to", json_read_u64, offsetof(RecordLine, to), true },

@@ -30,7 +30,6 @@ typedef struct Record {
         bool published;        /* a name was given away already */
         bool unclear;          /* it may have left an empty device, nobody can tell which */
         uint64_t attempts;     /* how often it was taken up after a crash */
-        char auto_online[16];  /* what auto_online_blocks was before; "" when it was not touched */
         uint64_t region_start; /* physical */
         uint64_t region_size;
         DaxRanges instances; /* of the region's devices when it began: runs of (first, count) */
@@ -39,6 +38,7 @@ typedef struct Record {
         size_t awaited;              /* the device that a CREATE was about to make, or SIZE_MAX */
         char told[DAX_NAME_MAX + 1]; /* the name that a driver may still know by new_id, or "" */
         DaxMode told_mode;           /* that driver's */
+        char auto_online[16];        /* what auto_online_blocks may have to be put back to, or "" */
         int fd;      /* of the file, to add lines and to read those of the worker; -1 */
         size_t size; /* of it, as far as it is known */
 } Record;
@@ -57,7 +57,7 @@ void record_set_name(Record *record, size_t index, const char *name, uint64_t id
 /* The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX: none. */
 size_t record_entry(const Record *record, const Plan *plan, size_t index);
 
-/* Writes it anew: the first line, and what a driver was told, but no steps. Returns 0 or an errno. */
+/* Writes it anew: the first line, and what a bind may have left, but no steps. Returns 0 or an errno. */
 int record_write(Record *record, int dir);
 /*
  * Adds the line of the @n steps that are about to be sent; @first is the number of the first in the

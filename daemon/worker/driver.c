@@ -40,17 +40,22 @@ static int driver_kernel(const Step *step, int error, const char *driver, const 
  * While this is held new memory stays offline, and nobody ends this process before it is put back.
  */
 typedef struct Hold {
-        const Memory *memory;
+        const Step *step;
         int lock_fd;
         char before[MEMORY_AUTO_ONLINE_MAX];
         sigset_t mask;
 } Hold;
 
-static int hold_begin(Hold *hold, const Memory *memory, WorkerDone *done) {
+static bool hold_changes(const Hold *hold) {
+        return hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0;
+}
+
+static int hold_begin(Hold *hold, const Step *step) {
+        const Memory *memory = &step->worker->memory;
         sigset_t block;
         int r;
 
-        *hold = (Hold){ .memory = memory, .lock_fd = -1 };
+        *hold = (Hold){ .step = step, .lock_fd = -1 };
         sigemptyset(&block);
         sigaddset(&block, SIGTERM);
         sigaddset(&block, SIGINT);
@@ -59,37 +64,56 @@ static int hold_begin(Hold *hold, const Memory *memory, WorkerDone *done) {
 
         r = memory_lock_auto_online(true, &hold->lock_fd);
         if (r < 0)
-                return result_kernel(done, r, NULL, "auto-online.lock");
+                return result_kernel(step->done, r, NULL, "auto-online.lock");
         r = memory_auto_online(memory, hold->before, sizeof(hold->before));
-        if (r >= 0 && hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0)
-                r = memory_set_auto_online(memory, "offline");
         if (r < 0)
-                return result_kernel(done, r, "offline", "memory/auto_online_blocks");
+                return result_kernel(step->done, r, NULL, "memory/auto_online_blocks");
+        if (!hold_changes(hold))
+                return 0;
 
-        return 0;
+        r = step_note(step, WORKER_AUTO_ONLINE_LINE, hold->before);
+        if (r != 0) {
+                hold->before[0] = '\0';
+                return r;
+        }
+        r = memory_set_auto_online(memory, "offline");
+        return r < 0 ? result_kernel(step->done, r, "offline", "memory/auto_online_blocks") : 0;
 }
 
-/*
- * Puts it back, unless someone else has changed it meanwhile. Returns @result, or its own failure.
- */
-static int hold_end(Hold *hold, int result, WorkerDone *done) {
+/* Unless someone else has changed it meanwhile. The lock is held. */
+static int put_auto_online_back(const Memory *memory, const char *word) {
         char now[MEMORY_AUTO_ONLINE_MAX];
+        int r;
+
+        r = memory_auto_online(memory, now, sizeof(now));
+        if (r < 0 || strcmp(now, "offline") != 0)
+                return r;
+        return memory_set_auto_online(memory, word);
+}
+
+/* Puts it back. Returns @result, or its own failure. */
+static int hold_end(Hold *hold, int result) {
+        WorkerDone unnoted = {};
+        Step step = *hold->step;
         int r = 0;
 
-        if (hold->lock_fd >= 0 && hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0 &&
-            memory_auto_online(hold->memory, now, sizeof(now)) >= 0 && strcmp(now, "offline") == 0)
-                r = memory_set_auto_online(hold->memory, hold->before);
+        if (hold_changes(hold)) {
+                r = put_auto_online_back(&step.worker->memory, hold->before);
+                step.done = &unnoted; /* who restores it once more does no harm */
+                if (r >= 0)
+                        (void)step_note(&step, WORKER_AUTO_ONLINE_LINE, "");
+        }
 
         closep(&hold->lock_fd);
         (void)sigprocmask(SIG_SETMASK, &hold->mask, NULL);
         if (r < 0 && result == 0)
-                return result_kernel(done, r, hold->before, "memory/auto_online_blocks");
+                return result_kernel(hold->step->done, r, hold->before,
+                                     "memory/auto_online_blocks");
         return result;
 }
 
 static int restore_auto_online(const Memory *memory, const char *word, WorkerDone *done) {
         _cleanup_close_ int lock_fd = -1;
-        char now[MEMORY_AUTO_ONLINE_MAX];
         int r;
 
         if (!memory_is_auto_online_word(word))
@@ -97,10 +121,7 @@ static int restore_auto_online(const Memory *memory, const char *word, WorkerDon
                                   "memory/auto_online_blocks");
         r = memory_lock_auto_online(true, &lock_fd);
         if (r >= 0)
-                r = memory_auto_online(memory, now, sizeof(now));
-        if (r >= 0 && strcmp(now, word) != 0)
-                r = memory_set_auto_online(memory, word);
-
+                r = put_auto_online_back(memory, word);
         return r < 0 ? result_kernel(done, r, word, "memory/auto_online_blocks") : 0;
 }
 
@@ -276,14 +297,14 @@ static int bind_memory(Step *step, const char *driver) {
         Hold hold;
         int r;
 
-        r = hold_begin(&hold, &step->worker->memory, step->done);
+        r = hold_begin(&hold, step);
         if (r == 0)
                 r = bind_device(step, driver);
         if (r == 0)
                 r = step_look(step);
         if (r == 0)
                 r = blocks_check_offline(step, WORKER_PARTIAL);
-        return hold_end(&hold, r, step->done);
+        return hold_end(&hold, r);
 }
 
 int driver_bind(Step *step) {

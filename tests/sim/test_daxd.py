@@ -316,6 +316,41 @@ def workers_that_die_one_after_the_other_are_no_reason_to_give_up():
     agree()
 
 
+@fresh
+def auto_online_blocks_goes_back_to_what_it_was():
+    """Not to what it was when daxd last looked: the kernel tells nobody of a change."""
+    auto_online = f"{MEMORY}/auto_online_blocks"
+
+    def create():
+        return Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+                    {"mode": "system-ram"})
+
+    write(auto_online, "online_movable")
+    # by its id, as this kernel does it; by its name, as the other one
+    fault = sim.fail(errno.EIO, path="*/kmem/new_id", times=0)
+    other = sim.fail(errno.EIO, path="*/kmem/bind", times=0)
+    refused("Kernel", create().result)
+    sim.clear(fault)
+    sim.clear(other)
+    equal(read(auto_online), "online_movable", "auto_online_blocks after a bind that failed")
+    write(auto_online, "online_kernel")
+    with sim.stopped(path="*/kmem/bind") as stop:
+        pending = create()
+        os.kill(stop.wait().pid, signal.SIGKILL)
+        refused("RolledBack", pending.result)
+    equal(read(auto_online), "online_kernel", "auto_online_blocks after a worker's death")
+    write(auto_online, "online")
+    with sim.stopped(path="*/kmem/bind") as stop:
+        pending = create()
+        at = stop.wait()
+        equal(read(auto_online), "offline", "auto_online_blocks around a bind")
+        write(auto_online, "online_movable")  # who else changes it has his way
+        os.kill(at.pid, signal.SIGKILL)
+        refused("RolledBack", pending.result)
+    equal(read(auto_online), "online_movable", "auto_online_blocks that somebody else has set")
+    agree()
+
+
 def made_while_killed(kill):
     """Makes a device that is bound by its id, and kills before the id is taken back."""
     with sim.stopped(path="*/kmem/remove_id") as stop:

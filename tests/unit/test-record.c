@@ -104,7 +104,6 @@ static Record *new_record(const Plan *plan) {
         record->resumes = true;
         record->operation = strdup("ApplyLayout");
         record->origin = strdup("boot");
-        strcpy(record->auto_online, "online_movable");
         assert_int_equal(record_take_plan(record, plan), 0);
         return record;
 }
@@ -156,7 +155,6 @@ static void test_round_trip(void **state) {
         assert_true(back->forward && back->resumes && !back->force && !back->published);
         assert_true(back->unclear);
         assert_string_equal(back->operation, "ApplyLayout");
-        assert_string_equal(back->auto_online, "online_movable");
         assert_int_equal(back->region_start, START);
         assert_int_equal(back->instances.count, 1);
         assert_int_equal(back->instances.list[0].offset, 0);
@@ -260,12 +258,19 @@ static void test_told(void **state) {
         assert_int_equal(record_catch_up(record), 0);
         assert_string_equal(record->told, "dax0.7");
         assert_int_equal(record->told_mode, DAX_MODE_SYSTEM_RAM);
+        assert_true(dprintf(record->fd, WORKER_AUTO_ONLINE_LINE, "online_movable") > 0);
+        assert_int_equal(record_catch_up(record), 0);
+        assert_string_equal(record->auto_online, "online_movable");
 
         assert_int_equal(record_write(record, place.dir), 0);
         assert_int_equal(record_read(place.dir, "4711.json", &back, &failure), 0);
         assert_int_equal(back->size, record->size);
         assert_string_equal(back->told, "dax0.7");
         assert_int_equal(back->told_mode, DAX_MODE_SYSTEM_RAM);
+        assert_string_equal(back->auto_online, "online_movable");
+        assert_true(dprintf(back->fd, WORKER_AUTO_ONLINE_LINE, "") > 0);
+        assert_int_equal(record_catch_up(back), 0);
+        assert_string_equal(back->auto_online, "");
 
         back->told[0] = '\0';
         assert_int_equal(record_write(back, place.dir), 0);
