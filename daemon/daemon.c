@@ -78,6 +78,12 @@ static void daemon_event(uint64_t seqnum, const char *device, uint64_t block, bo
         engine_event(daemon->engine, &(EngineEvent){ seqnum, device, block, removed });
 }
 
+static void daemon_lost_events(void *userdata) {
+        Daemon *daemon = userdata;
+
+        engine_lost_events(daemon->engine);
+}
+
 static int daemon_start_loop(Daemon *daemon) {
         sigset_t signals;
         int r;
@@ -137,7 +143,8 @@ int daemon_run(void) {
         r = bus_new(daemon.event, daemon.engine, daemon.keeper, &daemon.bus);
         /* listening before looking: nothing can happen in between */
         if (r >= 0)
-                r = watch_new(daemon.event, daemon_event, &daemon, &daemon.watch);
+                r = watch_new(daemon.event, daemon_event, daemon_lost_events, &daemon,
+                              &daemon.watch);
         if (r >= 0)
                 r = engine_start(daemon.engine);
         if (r >= 0)

@@ -856,6 +856,15 @@ static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
                          region->id, text_errno(r));
 }
 
+/* An inventory that runs may have passed something by: another one follows. */
+static void engine_look_again(Engine *engine) {
+        if (!engine->started && !engine->inventory_runs)
+                return; /* the first one is still to come */
+        if (engine_inventory(engine) < 0)
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
+                         "cannot look at the regions again: out of memory");
+}
+
 void engine_event(Engine *engine, const EngineEvent *event) {
         Event one = { .seqnum = event->seqnum, .is_block = !event->device };
         uint32_t id, instance = 0;
@@ -863,10 +872,7 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         Queue *queue;
 
         if (!engine->started) {
-                /* the inventory that runs may have passed it by: another one follows */
-                if (engine->inventory_runs && engine_inventory(engine) < 0)
-                        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
-                                 "cannot look at the regions again: out of memory");
+                engine_look_again(engine);
                 return;
         }
         if (event->device && text_parse_device_name(event->device, &id, &instance) < 0)
@@ -891,6 +897,12 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         if (ARRAY_APPEND(queue->events, queue->n_events, one) < 0)
                 queue_log_unread(queue, text_errno(ENOMEM));
         queue_run(queue);
+}
+
+void engine_lost_events(Engine *engine) {
+        log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
+                 "events of the kernel were lost: all regions are read anew");
+        engine_look_again(engine);
 }
 
 /* --- inventory ---------------------------------------------------------------------------------- */

@@ -72,3 +72,5 @@ int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *dev
                    EngineHolders done, void *userdata);
 
 void engine_event(Engine *engine, const EngineEvent *event);
+/* Nobody knows what has happened: everything is read anew. */
+void engine_lost_events(Engine *engine);

@@ -2,7 +2,8 @@
 
 /*
  * The udev monitor. libudev's filter lets pass what root's udevd sent (or, in a network namespace of
- * tests, who plays it); a lost message is noticed by the kernel's overrun error and told as such.
+ * tests, who plays it). The kernel keeps as much for a reader as net.core.rmem_max allows; what comes
+ * then is lost, which it says with ENOBUFS (netlink(7)).
  */
 
 #include "daemon/watch/watch.h"
@@ -18,6 +19,7 @@ struct Watch {
         struct udev_monitor *monitor;
         sd_event_source *source;
         WatchHandler handler;
+        WatchLost lost;
         void *userdata;
 };
 
@@ -41,18 +43,21 @@ static void watch_tell(const Watch *watch, struct udev_device *device) {
 }
 
 static int watch_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {
+        _cleanup_udev_device_ struct udev_device *device = NULL;
         Watch *watch = userdata;
 
         /* one message a turn: the loop stays fair when there are thousands */
-        _cleanup_udev_device_ struct udev_device *device = udev_monitor_receive_device(
-                watch->monitor);
-
+        errno = 0;
+        device = udev_monitor_receive_device(watch->monitor);
         if (device)
                 watch_tell(watch, device);
+        else if (errno == ENOBUFS)
+                watch->lost(watch->userdata);
         return 0;
 }
 
-int watch_new(sd_event *event, WatchHandler handler, void *userdata, Watch **ret_watch) {
+int watch_new(sd_event *event, WatchHandler handler, WatchLost lost, void *userdata,
+              Watch **ret_watch) {
         Watch *watch;
         int r = -ENOMEM;
 
@@ -60,6 +65,7 @@ int watch_new(sd_event *event, WatchHandler handler, void *userdata, Watch **ret
         if (!watch)
                 return -ENOMEM;
         watch->handler = handler;
+        watch->lost = lost;
         watch->userdata = userdata;
 
         watch->udev = udev_new();

@@ -12,6 +12,9 @@ typedef struct Watch Watch;
 /* A dax device (@device) or, when that is NULL, a memory block. */
 typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool removed,
                              void *userdata);
+/* There were more events than the kernel keeps for a reader: nobody knows which. */
+typedef void (*WatchLost)(void *userdata);
 
-int watch_new(sd_event *event, WatchHandler handler, void *userdata, Watch **ret_watch);
+int watch_new(sd_event *event, WatchHandler handler, WatchLost lost, void *userdata,
+              Watch **ret_watch);
 Watch *watch_free(Watch *watch);

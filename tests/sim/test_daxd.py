@@ -153,6 +153,28 @@ def foreign_changes_are_seen_by_their_events():
                "the region to go")
 
 
+@fresh
+def events_that_are_lost_are_made_up_for():
+    """The kernel keeps so many for daxd, which is stopped."""
+    def lost():
+        rows = [line.split() for line in read("/proc/net/netlink").splitlines()[1:]]
+        return sum(int(row[8]) for row in rows if int(row[2]) == system.daxd.pid)
+
+    name = create_device(4 * MIB)
+    os.kill(system.daxd.pid, signal.SIGSTOP)
+    events = 0
+    while not lost():
+        for _ in range(200):
+            write(f"{BUS}/devices/{name}/uevent", "change")
+        events += 200
+        require(events < 1 << 17, "none is lost")
+    foreign = create(4 * MIB, region=1)  # of which nobody hears
+    os.kill(system.daxd.pid, signal.SIGCONT)
+    wait_until(lambda: foreign in shown(), 20, f"{foreign} on the bus")
+    require("events of the kernel were lost" in said("daxd"), "daxd does not say that")
+    agree()
+
+
 def meanwhile(function):
     """Does it again and again in another thread, until what is returned is called."""
     def work():
