@@ -35,7 +35,8 @@ typedef struct Event {
 typedef struct Queue {
         Engine *engine;
         uint32_t region;
-        Job *jobs; /* the first one runs */
+        sd_event_source *start; /* of what was submitted, when who did is done with it */
+        Job *jobs;              /* the first one runs */
         size_t n_jobs;
         bool reading;          /* because of an event */
         bool passed_over;      /* an inventory came too late for it: to be read once more */
@@ -127,6 +128,11 @@ static Queue *engine_find_queue(const Engine *engine, uint32_t region) {
         return NULL;
 }
 
+static int queue_start(sd_event_source *source, void *userdata) {
+        queue_run(userdata);
+        return 0;
+}
+
 static int engine_get_queue(Engine *engine, uint32_t region, Queue **ret_queue) {
         Queue *queue = engine_find_queue(engine, region);
 
@@ -136,7 +142,10 @@ static int engine_get_queue(Engine *engine, uint32_t region, Queue **ret_queue) 
                         return -ENOMEM;
                 queue->engine = engine;
                 queue->region = region;
-                if (ARRAY_APPEND(engine->queues, engine->n_queues, queue) < 0) {
+                if (sd_event_add_defer(engine->event, &queue->start, queue_start, queue) < 0 ||
+                    sd_event_source_set_enabled(queue->start, SD_EVENT_OFF) < 0 ||
+                    ARRAY_APPEND(engine->queues, engine->n_queues, queue) < 0) {
+                        sd_event_source_disable_unref(queue->start);
                         free(queue);
                         return -ENOMEM;
                 }
@@ -696,6 +705,8 @@ int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *f
                                 "later",
                                 request->region, queue->n_jobs);
         else
+                r = sd_event_source_set_enabled(queue->start, SD_EVENT_ONESHOT);
+        if (r == 0)
                 r = engine_add_job(engine, queue, request, &job);
         if (r != 0) {
                 job_request_deinit(request);
@@ -704,7 +715,6 @@ int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *f
 
         if (ret_job)
                 *ret_job = job;
-        queue_run(queue);
         return 0;
 }
 
@@ -1319,6 +1329,7 @@ Engine *engine_free(Engine *engine) {
 
         for (size_t i = 0; i < engine->n_queues; i++) {
                 assert(!engine->queues[i]->jobs);
+                sd_event_source_disable_unref(engine->queues[i]->start);
                 free(engine->queues[i]->failure);
                 free(engine->queues[i]->given_up);
                 free(engine->queues[i]->events);
