@@ -325,7 +325,6 @@ def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
 @fresh
 def workers_that_die_one_after_the_other_are_no_reason_to_give_up():
     write(f"{MEMORY}/auto_online_blocks", "online")
-    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
     with sim.stopped(path="*/kmem/bind") as stop, \
             sim.stopped(path="*/auto_online_blocks", value="online") as again:
         pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
@@ -509,12 +508,15 @@ def what_becomes_of_a_layout_is_found_by_its_region():
         sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
         call(ROOT, MANAGER, "Reload", "a{sv}", {})
         failed = entry("layout main is not applied")
+        undone = entry("cannot bind")
         sim.clear()
         call(ROOT, MANAGER, "Reload", "a{sv}", {})
         applied = entry("layout main is applied")
     for fields in (failed, applied):
         require("DAXD_REGION=1" in fields, fields)
         require(any(field.startswith("MESSAGE_ID=") for field in fields), fields)
+    job = next(field for field in undone if field.startswith("DAXD_JOB="))
+    require(job in failed, failed)
 
 
 # --- layouts that are kept -----------------------------------------------------------------------
