@@ -5,7 +5,11 @@ reboot.
 Needs empty regions (dax_hmem.region_idle=Y) and systemd/examples/tiers.json for the first.
 """
 
+import signal
+
 from harness import *
+
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback for who has seen enough
 
 FIRST, SECOND = REGIONS[:2]
 REMEMBERED = "/var/tmp/demo.places"

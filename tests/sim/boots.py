@@ -30,4 +30,7 @@ def main():
     sys.exit(f"boots.py: still not at its end after {BOOTS_MAX} boots")
 
 
-sys.exit(main())
+try:
+    sys.exit(main())
+except KeyboardInterrupt:
+    sys.exit(130)
