@@ -34,7 +34,7 @@ static int driver_kernel(const Step *step, int error, const char *driver, const 
         return result_kernel(step->done, error, value, "drivers/%s/%s", driver, attribute);
 }
 
-/* --- auto_online_blocks around a bind --------------------------------------------------------- */
+/* --- auto_online_blocks around a bind or unbind ----------------------------------------------- */
 
 /*
  * While this is held new memory stays offline, and nobody ends this process before it is put back.
@@ -387,17 +387,21 @@ static int unbind_device(Step *step, const char *driver) {
 
 /*
  * Every block must be there and offline: the kernel would leak what is online, and walk over what
- * is missing.
+ * is missing. Who binds the device anew after the look, by hand, shall not get it online by that.
  */
 static int unbind_memory(Step *step, const char *driver) {
+        Hold hold;
         int r;
 
         step_forget(step, ~0U);
-        r = step_look(step);
+        r = hold_begin(&hold, step);
+        if (r == 0)
+                r = step_look(step);
         if (r == 0)
                 r = blocks_check_offline(step, WORKER_TAINTED);
         if (r == 0)
                 r = unbind_device(step, driver);
+        r = hold_end(&hold, r);
         if (r == 0)
                 r = step_know_shape(step);
         return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);

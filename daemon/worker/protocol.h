@@ -99,7 +99,7 @@ typedef struct WorkerStep {
 #define WORKER_ID_LINE "{\"id\":\"%s\",\"mode\":\"%s\"}\n"
 
 /*
- * And before it sets auto_online_blocks to offline for a bind: what to put back; "" when that is done.
+ * And before it sets auto_online_blocks to offline: what to put back; "" when that is done.
  */
 #define WORKER_AUTO_ONLINE_LINE "{\"auto-online\":\"%s\"}\n"
 

@@ -132,7 +132,7 @@ STEP_NAMES = {
     "*/create 1": "create ", "*/delete *": "destroy ", "*/size *": "set the size ",
     "*/mapping *": "add ", "*/align *": "align ", "*/memmap_on_memory *": "switch ",
     "*/bind *": "bind ", "*/new_id *": "bind ", "*/remove_id *": "bind ",
-    "*/auto_online_blocks *": "bind ", "*/unbind *": "unbind ",
+    "*/auto_online_blocks *": "(un)?bind ", "*/unbind *": "unbind ",
     "*/memory*/state offline": "take .* offline", "*/memory*/state online*": "bring .* online",
     "*/dax*/uevent * DAXD=0": "take name ", "*/dax*/uevent * DAXD=[1-9]*": "give .* its name "}
 

@@ -35,8 +35,8 @@ SHOWN = 4
 # Points at which there was a fault once: they are always among the some.
 FOUND = ("failing:create-first:3:stuck:EINVAL", "failing:layout-prune:16:stuck:EINVAL",
          "failing:layout-prune:17:stuck:EIO", "failing:layout-prune:19:stuck:EINVAL",
-         "others:ram-to-devdax:4:between:grow", "others:none-to-devdax:1:between:grow",
-         "others:shrink:5:killed-after:unbind")
+         "others:ram-to-devdax:5:between:grow", "others:none-to-devdax:1:between:grow",
+         "others:shrink:5:killed-after:unbind", "others:ram-to-none:5:between:bind-ram")
 
 
 def arguments():
