@@ -31,11 +31,12 @@ typedef enum Weight {
         WEIGHT_FORCE = 1 << 0,
         WEIGHT_NO_WIPE = 1 << 1,
         WEIGHT_GROWS = 1 << 2,
-        WEIGHT_SHRINKS = 1 << 3,
-        WEIGHT_RESHAPES = 1 << 4, /* mode, align, placement, memmap-on-memory */
-        WEIGHT_MEMORY = 1 << 5,   /* makes or takes system-ram */
+        WEIGHT_NO_GROWTH = 1 << 3, /* of a device that is there: it becomes smaller, or stays */
+        WEIGHT_RESHAPES = 1 << 4,  /* mode, align, placement, memmap-on-memory */
+        WEIGHT_MEMORY = 1 << 5,    /* makes or takes system-ram */
         WEIGHT_ANOTHERS_JOB = 1 << 6,
         WEIGHT_ADDRESSES = 1 << 7, /* a layout that knows its region by physical addresses */
+        WEIGHT_WIPE = 1 << 8,      /* zeroes what a device that is there holds */
 } Weight;
 
 const char *action_name(Action action); /* "org.daxd1.create-device" */

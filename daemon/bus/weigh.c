@@ -17,16 +17,18 @@ unsigned weigh_words(const Words *words, const DaxDevice *device) {
                 weights |= WEIGHT_FORCE;
         if (options_have(options, OPTION_WIPE) && !options->wipe)
                 weights |= WEIGHT_NO_WIPE;
+        if (device && options->wipe)
+                weights |= WEIGHT_WIPE;
         if (words->argument == 't')
                 size = words->number;
+        else if (options->ranges.count > 0)
+                size = dax_ranges_size(&options->ranges);
         else if (!options_have(options, OPTION_SIZE))
                 size = device ? device->size : 0;
         if (options->ranges.count > 0)
-                weights |= WEIGHT_RESHAPES | WEIGHT_SHRINKS;
-        if (device && size > device->size)
-                weights |= WEIGHT_GROWS;
-        if (device && size < device->size)
-                weights |= WEIGHT_SHRINKS;
+                weights |= WEIGHT_RESHAPES;
+        if (device)
+                weights |= size > device->size ? WEIGHT_GROWS : WEIGHT_NO_GROWTH;
         if (options->present &
             (OPTION(MODE) | OPTION(ALIGN) | OPTION(MEMMAP_ON_MEMORY) | OPTION(ONLINE)))
                 weights |= WEIGHT_RESHAPES;

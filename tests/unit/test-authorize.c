@@ -38,9 +38,7 @@ static void test_weights(void **state) {
                   BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE) },
                 { "org.daxd1.Region", "CreateDevice", WEIGHT_MEMORY,
                   BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_MANAGE_MEMORY) },
-                { "org.daxd1.Device", "Resize", WEIGHT_GROWS, BIT(ACTION_CREATE_DEVICE) },
-                { "org.daxd1.Device", "Resize", WEIGHT_SHRINKS,
-                  BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE) },
+                { "org.daxd1.Device", "Destroy", WEIGHT_NO_GROWTH, BIT(ACTION_CHANGE_DEVICE) },
                 { "org.daxd1.Device", "Destroy", WEIGHT_MEMORY,
                   BIT(ACTION_CHANGE_DEVICE) | BIT(ACTION_MANAGE_MEMORY) },
                 { "org.daxd1.Manager", "PlanLayout", 0, BIT(ACTION_OPEN) },
@@ -63,14 +61,51 @@ static void test_weights(void **state) {
                                  cases[i].actions);
 }
 
+/* The lesser action is for what only gives more memory, and leaves what is there as it is. */
+static void test_resize_and_reconfigure(void **state) {
+        static const struct {
+                unsigned weights, actions;
+        } cases[] = {
+                { WEIGHT_GROWS, BIT(ACTION_CREATE_DEVICE) },
+                { WEIGHT_GROWS | WEIGHT_WIPE,
+                  BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE) },
+                { WEIGHT_GROWS | WEIGHT_NO_WIPE,
+                  BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE) },
+                { WEIGHT_GROWS | WEIGHT_FORCE,
+                  BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE) },
+                { WEIGHT_GROWS | WEIGHT_MEMORY,
+                  BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_MANAGE_MEMORY) },
+                { WEIGHT_NO_GROWTH, BIT(ACTION_CHANGE_DEVICE) },
+                { WEIGHT_NO_GROWTH | WEIGHT_WIPE, BIT(ACTION_CHANGE_DEVICE) },
+                { WEIGHT_NO_GROWTH | WEIGHT_MEMORY,
+                  BIT(ACTION_CHANGE_DEVICE) | BIT(ACTION_MANAGE_MEMORY) },
+                { WEIGHT_NONE, BIT(ACTION_DENY) }, /* of no device */
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                assert_int_equal(authorize_actions("org.daxd1.Device", "Resize", cases[i].weights),
+                                 cases[i].actions);
+                assert_int_equal(authorize_actions("org.daxd1.Device", "Reconfigure",
+                                                   cases[i].weights),
+                                 cases[i].actions);
+        }
+        assert_int_equal(authorize_actions("org.daxd1.Device", "Reconfigure",
+                                           WEIGHT_GROWS | WEIGHT_RESHAPES),
+                         BIT(ACTION_CREATE_DEVICE) | BIT(ACTION_CHANGE_DEVICE));
+}
+
+static unsigned with_growth(unsigned weights) {
+        return weights & WEIGHT_GROWS ? weights : weights | WEIGHT_NO_GROWTH;
+}
+
 /* Every option, by what it does to a device of one block. */
 static void test_options(void **state) {
-        static DaxRange place = { 0, BLOCK };
+        static DaxRange place = { 0, BLOCK }, larger = { 0, 2 * BLOCK };
         static char text[] = "text";
-        static const Options none = {};
+        static const Options none = {}, wipe = { .present = OPTION(WIPE), .wipe = true };
         const struct {
                 Options options;
-                unsigned weights;
+                unsigned weights; /* besides that of what does not grow */
         } cases[] = {
                 { { .present = OPTION(TAG), .tag = text }, WEIGHT_NONE },
                 { { .present = OPTION(INCARNATION), .incarnation = 1 }, WEIGHT_NONE },
@@ -79,7 +114,7 @@ static void test_options(void **state) {
                 { { .present = OPTION(ALL), .all = true }, WEIGHT_NONE },
                 { { .present = OPTION(SIZE), .size = BLOCK }, WEIGHT_NONE },
                 { { .present = OPTION(SIZE), .size = 2 * BLOCK }, WEIGHT_GROWS },
-                { { .present = OPTION(SIZE), .size = BLOCK / 2 }, WEIGHT_SHRINKS },
+                { { .present = OPTION(SIZE), .size = BLOCK / 2 }, WEIGHT_NONE },
                 { { .present = OPTION(ALIGN), .align = 2 * MiB }, WEIGHT_RESHAPES },
                 { { .present = OPTION(MODE), .mode = DAX_MODE_DEVDAX }, WEIGHT_RESHAPES },
                 { { .present = OPTION(MODE), .mode = DAX_MODE_SYSTEM_RAM },
@@ -87,10 +122,13 @@ static void test_options(void **state) {
                 { { .present = OPTION(ONLINE), .online = DAX_ONLINE_KERNEL }, WEIGHT_RESHAPES },
                 { { .present = OPTION(MEMMAP_ON_MEMORY), .memmap_on_memory = true },
                   WEIGHT_RESHAPES },
-                { { .present = OPTION(RANGES), .ranges = { &place, 1 } },
-                  WEIGHT_RESHAPES | WEIGHT_SHRINKS },
+                { { .present = OPTION(RANGES), .ranges = { &place, 1 } }, WEIGHT_RESHAPES },
+                { { .present = OPTION(RANGES), .ranges = { &larger, 1 } },
+                  WEIGHT_RESHAPES | WEIGHT_GROWS },
                 { { .present = OPTION(LABEL), .label = text }, WEIGHT_NONE },
-                { { .present = OPTION(WIPE), .wipe = true }, WEIGHT_NONE },
+                { { .present = OPTION(WIPE), .wipe = true }, WEIGHT_WIPE },
+                { { .present = OPTION(SIZE) | OPTION(WIPE), .size = 2 * BLOCK, .wipe = true },
+                  WEIGHT_WIPE | WEIGHT_GROWS },
                 { { .present = OPTION(WIPE), .wipe = false }, WEIGHT_NO_WIPE },
                 { { .present = OPTION(EXPECT), .expect = text }, WEIGHT_NONE },
                 { { .present = OPTION(DRY_RUN), .dry_run = true }, WEIGHT_NONE },
@@ -102,18 +140,29 @@ static void test_options(void **state) {
                 const Words words = { .options = &cases[i].options };
 
                 seen |= cases[i].options.present;
-                assert_int_equal(weigh_words(&words, &device), cases[i].weights);
+                assert_int_equal(weigh_words(&words, &device), with_growth(cases[i].weights));
         }
         assert_int_equal(seen, (1u << _OPTION_MAX) - 1);
 
         assert_int_equal(weigh_words(&(Words){ 't', NULL, 2 * BLOCK, &none }, &device),
                          WEIGHT_GROWS);
-        assert_int_equal(weigh_words(&(Words){ 't', NULL, MiB, &none }, &device), WEIGHT_SHRINKS);
-        assert_int_equal(weigh_words(&(Words){ 's', "devdax", 0, &none }, &device), WEIGHT_NONE);
+        assert_int_equal(weigh_words(&(Words){ 't', NULL, BLOCK, &none }, &device),
+                         WEIGHT_NO_GROWTH);
+        assert_int_equal(weigh_words(&(Words){ 't', NULL, MiB, &none }, &device), WEIGHT_NO_GROWTH);
+        assert_int_equal(weigh_words(&(Words){ 't', NULL, 2 * BLOCK, &wipe }, &device),
+                         WEIGHT_GROWS | WEIGHT_WIPE);
+        assert_int_equal(weigh_words(&(Words){ 't', NULL, BLOCK, &wipe }, &device),
+                         WEIGHT_NO_GROWTH | WEIGHT_WIPE);
+        assert_int_equal(weigh_words(&(Words){ 's', "devdax", 0, &none }, &device),
+                         WEIGHT_NO_GROWTH);
         assert_int_equal(weigh_words(&(Words){ 's', "system-ram", 0, &none }, &device),
-                         WEIGHT_MEMORY);
+                         WEIGHT_NO_GROWTH | WEIGHT_MEMORY);
         device.mode = DAX_MODE_SYSTEM_RAM;
-        assert_int_equal(weigh_words(&(Words){ .options = &none }, &device), WEIGHT_MEMORY);
+        assert_int_equal(weigh_words(&(Words){ .options = &none }, &device),
+                         WEIGHT_NO_GROWTH | WEIGHT_MEMORY);
+
+        /* a new device holds nothing of anybody's */
+        assert_int_equal(weigh_words(&(Words){ 't', NULL, BLOCK, &wipe }, NULL), WEIGHT_NONE);
 }
 
 static void add_device(DaxRegion *region, uint32_t instance, DaxMode mode, const char *label) {
@@ -219,9 +268,13 @@ static void test_senders(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_default_deny), cmocka_unit_test(test_weights),
-                cmocka_unit_test(test_options),      cmocka_unit_test(test_layouts),
-                cmocka_unit_test(test_who),          cmocka_unit_test(test_senders),
+                cmocka_unit_test(test_default_deny),
+                cmocka_unit_test(test_weights),
+                cmocka_unit_test(test_resize_and_reconfigure),
+                cmocka_unit_test(test_options),
+                cmocka_unit_test(test_layouts),
+                cmocka_unit_test(test_who),
+                cmocka_unit_test(test_senders),
         };
 
         return cmocka_run_group_tests_name("authorize", tests, NULL, NULL);
