@@ -49,8 +49,12 @@ static void test_weights(void **state) {
                           BIT(ACTION_MANAGE_MEMORY) },
                 { "org.daxd1.Manager", "Reconcile", WEIGHT_NO_WIPE,
                   BIT(ACTION_MANAGE_LAYOUTS) | BIT(ACTION_CHANGE_DEVICE) },
+                { "org.daxd1.Manager", "Reload", 0,
+                  BIT(ACTION_MANAGE_LAYOUTS) | BIT(ACTION_CHANGE_DEVICE) |
+                          BIT(ACTION_MANAGE_MEMORY) },
                 { "org.daxd1.Manager", "Reload", WEIGHT_FORCE,
-                  BIT(ACTION_MANAGE_LAYOUTS) | BIT(ACTION_CHANGE_DEVICE) },
+                  BIT(ACTION_MANAGE_LAYOUTS) | BIT(ACTION_CHANGE_DEVICE) |
+                          BIT(ACTION_MANAGE_MEMORY) },
                 { "org.daxd1.Job", "Cancel", WEIGHT_ANOTHERS_JOB,
                   BIT(ACTION_OPEN) | BIT(ACTION_CANCEL_JOB) },
         };
