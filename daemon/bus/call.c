@@ -106,28 +106,44 @@ static int call_read(Call *call, Failure *failure) {
         return r;
 }
 
+static int refuse_gone_device(const char *path, const char *member, Failure *failure) {
+        _cleanup_free_ char *name = name_at(path);
+
+        return name ? failure_set(failure, CONDITION_NO_SUCH_DEVICE,
+                                  "cannot call %s of %s: it is not there any more" ADVICE_DEVICES,
+                                  member, name) :
+                      -ENOMEM;
+}
+
 /* Notes which object is called, so that it is found again, or found to be another. */
 static int call_find_object(Call *call, Failure *failure) {
         const char *path = sd_bus_message_get_path(call->message);
-        const char *interface = call->method->interface;
+        const char *interface = call->method->interface, *member = call->method->member;
 
         if (strcmp(interface, BUS_REGION) == 0) {
                 const DaxRegion *region = bus_region_at(call->bus, path);
 
                 if (!region)
                         return failure_set(failure, CONDITION_NO_SUCH_REGION,
-                                           "this region is not there any more");
+                                           "cannot call %s of region %s: it is not there any "
+                                           "more" ADVICE_REGIONS,
+                                           member, strrchr(path, '/') + 1);
                 call->region = region->id;
         } else if (strcmp(interface, BUS_DEVICE) == 0) {
                 DaxRegion *region;
                 const DaxDevice *device = bus_device_at(call->bus, path, &region);
 
-                if (!device || (options_have(&call->options, OPTION_INCARNATION) &&
-                                call->options.incarnation != device->incarnation))
+                if (!device)
+                        return refuse_gone_device(path, member, failure);
+                if (options_have(&call->options, OPTION_INCARNATION) &&
+                    call->options.incarnation != device->incarnation)
                         return failure_set(failure, CONDITION_NO_SUCH_DEVICE,
-                                           "the device that is meant is not there any more%s%s",
-                                           device ? "; its name means another one now: " : "",
-                                           device ? device->name : "");
+                                           "cannot call %s of %s: the one of incarnation %llu is "
+                                           "not there any more, and the name means another one "
+                                           "now, of incarnation %llu" ADVICE_DEVICES,
+                                           member, device->name,
+                                           (unsigned long long)call->options.incarnation,
+                                           (unsigned long long)device->incarnation);
                 call->region = region->id;
                 call->incarnation = device->incarnation;
                 memcpy(call->device, device->name, sizeof(call->device));

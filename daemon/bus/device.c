@@ -77,8 +77,8 @@ static int want_device(const JobView *view, const Call *call, DaxRegion **ret_wa
         DaxRegion *wanted;
 
         if (!now || now->size == 0 || now->incarnation != call->incarnation)
-                return failure_set(failure, CONDITION_NO_SUCH_DEVICE, "cannot change %s: %s",
-                                   call->device,
+                return failure_set(failure, CONDITION_NO_SUCH_DEVICE,
+                                   "cannot change %s: %s" ADVICE_DEVICES, call->device,
                                    now && now->size > 0 ? "its name means another device now" :
                                                           "it is not there any more");
         if (dax_region_copy(view->now, &wanted) < 0)

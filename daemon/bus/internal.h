@@ -98,6 +98,8 @@ char *path_of_region(uint32_t id);
 char *path_of_device(const char *name);
 char *path_of_layout(const char *name);
 char *path_of_job(uint64_t id);
+/* The name of the device or layout that is or was at @path, made harmless. As above. */
+char *name_at(const char *path);
 
 const DaxRegion *bus_region_at(const Bus *bus, const char *path);
 const DaxDevice *bus_device_at(const Bus *bus, const char *path, DaxRegion **ret_region);

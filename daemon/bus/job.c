@@ -74,7 +74,9 @@ static int job_cancel_method(Call *call, Failure *failure) {
         Job *job = engine_find_job(call->bus->engine, call->job);
 
         if (!job)
-                return failure_set(failure, CONDITION_INVALID_ARGS, "this job has ended");
+                return failure_set(failure, CONDITION_INVALID_ARGS,
+                                   "cannot cancel job %s: it has ended already",
+                                   strrchr(sd_bus_message_get_path(call->message), '/') + 1);
         if (!job_is_cancelable(job) && !job->cancelled)
                 return failure_set(failure, CONDITION_BUSY, "cannot cancel %s: it %s",
                                    job->request.operation,

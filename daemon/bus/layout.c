@@ -30,10 +30,17 @@ static int get_property(sd_bus *sd, const char *path, const char *interface, con
 static int layout_get_content(Call *call, Failure *failure) {
         const char *path = sd_bus_message_get_path(call->message);
         const KeptLayout *kept = bus_layout_at(call->bus, path);
+        _cleanup_free_ char *name = NULL;
 
-        if (!kept)
-                return failure_set(failure, CONDITION_NO_SUCH_LAYOUT,
-                                   "this layout is not there any more");
+        if (!kept) {
+                name = name_at(path);
+                return name ? failure_set(failure, CONDITION_NO_SUCH_LAYOUT,
+                                          "cannot show layout %s: it is not there any more; "
+                                          "GetManagedObjects shows the layouts, 'daxdctl list -R' "
+                                          "those of regions",
+                                          name) :
+                              -ENOMEM;
+        }
         if (!kept->layout)
                 return failure_set(failure, CONDITION_INVALID_LAYOUT, "%s",
                                    kept->reason ?: "it cannot be read");

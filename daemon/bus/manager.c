@@ -44,8 +44,9 @@ static int manager_get_device(Call *call, Failure *failure) {
         if (!device || device->size == 0) {
                 shown = text_escape(call->string, 64);
                 return shown ? failure_set(failure, CONDITION_NO_SUCH_DEVICE,
-                                           "there is no device with the name or label '%s'%s",
-                                           shown, device ? ": it is empty" : "") :
+                                           "cannot get '%s': %s" ADVICE_DEVICES, shown,
+                                           device ? "this device is empty (size 0)" :
+                                                    "no device has this name or label") :
                                -ENOMEM;
         }
 
@@ -57,7 +58,9 @@ static int manager_get_region(Call *call, Failure *failure) {
         _cleanup_free_ char *path = NULL;
 
         if (!dax_machine_find_region(engine_machine(call->bus->engine), call->number))
-                return failure_set(failure, CONDITION_NO_SUCH_REGION, "there is no region %llu",
+                return failure_set(failure, CONDITION_NO_SUCH_REGION,
+                                   "cannot get region %llu: no region has this "
+                                   "number" ADVICE_REGIONS,
                                    (unsigned long long)call->number);
 
         path = path_of_region(call->number);

@@ -38,6 +38,15 @@ static const char *after_prefix(const char *path, const char *prefix) {
         return strncmp(path, prefix, length) == 0 ? path + length : NULL;
 }
 
+char *name_at(const char *path) {
+        _cleanup_free_ char *name = NULL;
+
+        if (sd_bus_path_decode(path, BUS_PATH "/device", &name) <= 0 &&
+            sd_bus_path_decode(path, BUS_PATH "/layout", &name) <= 0)
+                return text_escape(path, 64);
+        return text_escape(name, 64);
+}
+
 const DaxRegion *bus_region_at(const Bus *bus, const char *path) {
         const char *rest = after_prefix(path, BUS_PATH "/region/");
         uint32_t id;

@@ -134,14 +134,15 @@ static int read_ranges(sd_bus_message *message, Options *options, Failure *failu
                                 continue;
                         return failure_set(failure, CONDITION_INVALID_RANGE,
                                            "cannot take the range %llu+%llu: it overlaps the range "
-                                           "%llu+%llu",
+                                           "%llu+%llu; give ranges that do not",
                                            (unsigned long long)offset, (unsigned long long)size,
                                            (unsigned long long)other.offset,
                                            (unsigned long long)other.size);
                 }
                 if (options->ranges.count >= 1024)
                         return failure_set(failure, CONDITION_INVALID_RANGE,
-                                           "cannot take more than 1024 ranges");
+                                           "cannot take more than 1024 ranges: give fewer, larger "
+                                           "ones");
                 r = dax_ranges_append(&options->ranges, (DaxRange){ offset, size });
         }
         if (r >= 0)

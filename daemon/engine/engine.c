@@ -696,8 +696,9 @@ int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *f
         if (engine->stopping)
                 r = failure_set(failure, CONDITION_BUSY, "cannot do it now: daxd is stopping");
         else if (!queue || !dax_machine_find_region(&engine->machine, request->region))
-                r = failure_set(failure, CONDITION_NO_SUCH_REGION, "there is no region %u",
-                                request->region);
+                r = failure_set(failure, CONDITION_NO_SUCH_REGION,
+                                "cannot carry out %s: there is no region %u" ADVICE_REGIONS,
+                                request->operation, request->region);
         else if (queue->n_jobs >= QUEUE_MAX ||
                  (request->uid != 0 && queue_count_of(queue, request->uid) >= QUEUE_MAX_OTHERS))
                 r = failure_set(failure, CONDITION_QUEUE_FULL,
@@ -1057,6 +1058,7 @@ typedef struct HoldersCall {
         Engine *engine;
         EngineHolders done;
         void *userdata;
+        char device[DAX_NAME_MAX + 1];
 } HoldersCall;
 
 static void holders_done(int error, WorkerAnswer *answer, void *userdata) {
@@ -1066,12 +1068,15 @@ static void holders_done(int error, WorkerAnswer *answer, void *userdata) {
         call->engine->calls--;
         if (error < 0)
                 (void)report_unreachable(error, &failure);
+        else if (answer->result.problem == WORKER_GONE)
+                (void)failure_set(&failure, CONDITION_NO_SUCH_DEVICE,
+                                  "cannot look for holders of %s: it is not there any "
+                                  "more" ADVICE_DEVICES,
+                                  call->device);
         else if (answer->result.problem != WORKER_OK)
-                (void)failure_set(&failure,
-                                  answer->result.problem == WORKER_GONE ? CONDITION_NO_SUCH_DEVICE :
-                                                                          CONDITION_KERNEL,
-                                  "cannot look for holders: %s (%s)", answer->result.attribute,
-                                  text_errno(answer->result.error));
+                (void)failure_set(&failure, CONDITION_KERNEL,
+                                  "cannot look for holders of %s: %s (%s)", call->device,
+                                  answer->result.attribute, text_errno(answer->result.error));
 
         call->done(answer->holders, answer->n_holders, failure.message ? &failure : NULL,
                    call->userdata);
@@ -1092,7 +1097,8 @@ int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *dev
         if (!call)
                 return -ENOMEM;
 
-        *call = (HoldersCall){ engine, done, userdata };
+        *call = (HoldersCall){ .engine = engine, .done = done, .userdata = userdata };
+        memcpy(call->device, device->name, sizeof(call->device));
         memcpy(task.request.device, device->name, sizeof(device->name));
         task.userdata = call;
         if (workers_call(engine->workers, &task, NULL) < 0) {

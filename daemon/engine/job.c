@@ -266,7 +266,9 @@ static int job_make_plan(Job *job, Failure *failure) {
 
         if (!now) /* it went while this job waited for an answer */
                 return failure_set(failure, CONDITION_NO_SUCH_REGION,
-                                   "region %" PRIu32 " is not there any more", job->request.region);
+                                   "cannot carry out %s: region %" PRIu32
+                                   " is not there any more" ADVICE_REGIONS,
+                                   job->request.operation, job->request.region);
 
         r = job_wanted(job, now, &wanted, failure);
         if (r != 0)

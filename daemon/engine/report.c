@@ -78,7 +78,8 @@ int report_step(const Plan *plan, const PlanStep *step, const WorkerDone *done, 
                 return failure_set(failure, CONDITION_CANCELLED, "cancelled: %s", what);
         case WORKER_GONE:
                 return failure_set(failure, CONDITION_NO_SUCH_DEVICE,
-                                   "cannot %s: it is not there any more, or another has its name",
+                                   "cannot %s: it is not there any more, or another has its "
+                                   "name" ADVICE_DEVICES,
                                    what);
         case WORKER_BOUND:
                 return failure_set(failure, CONDITION_BUSY,
@@ -147,7 +148,8 @@ int report_held(const Plan *plan, size_t device, const WorkerAnswer *answer, Fai
 int report_read(uint32_t region, const WorkerDone *done, Failure *failure) {
         if (done->problem == WORKER_GONE)
                 return failure_set(failure, CONDITION_NO_SUCH_REGION,
-                                   "cannot read region %u: it is not there any more", region);
+                                   "cannot read region %u: it is not there any more" ADVICE_REGIONS,
+                                   region);
 
         return failure_set(failure, CONDITION_KERNEL, "cannot read region %u: %s (%s)", region,
                            done->attribute, text_errno(done->error));

@@ -142,6 +142,18 @@ int check_wish(const DaxRegion *region, const DaxDevice *before, const DaxDevice
         return r;
 }
 
+static int refuse_overlap(const DaxDevice *after, DaxRange range, const DaxDevice *other,
+                          DaxRange taken, Failure *failure) {
+        return failure_set(failure, CONDITION_INVALID_RANGE,
+                           "cannot place %s at %llu+%llu: %s has part of it, %llu+%llu; take what "
+                           "FreeExtents or 'daxdctl list -R' shows as free",
+                           check_device_words(after).text, (unsigned long long)range.offset,
+                           (unsigned long long)range.size,
+                           other == after ? "another of its ranges" :
+                                            check_device_words(other).text,
+                           (unsigned long long)taken.offset, (unsigned long long)taken.size);
+}
+
 static int check_overlap(const DaxRegion *region, const DaxDevice *after, Failure *failure) {
         for (size_t i = 0; i < after->ranges.count; i++) {
                 DaxRange range = after->ranges.list[i];
@@ -154,14 +166,8 @@ static int check_overlap(const DaxRegion *region, const DaxDevice *after, Failur
                                         continue;
                                 if (!dax_range_overlaps(range, other->ranges.list[m]))
                                         continue;
-                                return failure_set(failure, CONDITION_INVALID_RANGE,
-                                                   "cannot place %s at %llu+%llu: %s has part of "
-                                                   "it",
-                                                   check_device_words(after).text,
-                                                   (unsigned long long)range.offset,
-                                                   (unsigned long long)range.size,
-                                                   other == after ? "another of its ranges" :
-                                                                    check_device_words(other).text);
+                                return refuse_overlap(after, range, other, other->ranges.list[m],
+                                                      failure);
                         }
                 }
                 if (dax_ranges_overlap(&region->leaked, range))

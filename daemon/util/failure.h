@@ -54,6 +54,11 @@ typedef struct Failure {
 } Failure;
 
 #define FAILURE_INIT ((Failure){})
+
+/* What to do about one that is not there, or not any more: the end of such a sentence. */
+#define ADVICE_DEVICES "; 'daxdctl list' or GetManagedObjects shows the devices"
+#define ADVICE_REGIONS "; 'daxdctl list -R' or GetManagedObjects shows the regions"
+
 #define _cleanup_failure_ _cleanup_(failure_deinit)
 
 /* The CamelCase name of @condition as it stands after "org.daxd1.Error.", "" for CONDITION_NONE. */

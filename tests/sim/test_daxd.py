@@ -634,6 +634,45 @@ def every_change_takes_the_options_of_all_changes():
     ask(name, "OnlineMemory", "s", "movable", **own)
 
 
+DEVICES, REGIONS_SHOWN = (f"; 'daxdctl list{option}' or GetManagedObjects shows the {what}"
+                          for option, what in (("", "devices"), (" -R", "regions")))
+
+
+def files():
+    """daxd's files but `owners`, where it notes what others do: {path: content}."""
+    paths = [f"{folder}/{name}" for top in ("/run/daxd", "/var/lib/daxd")
+             for folder, _, names in os.walk(top) for name in names if name != "owners"]
+    return {path: read(path) if os.path.isfile(path) else "" for path in paths}
+
+
+def told(wanted, error, function, *args, **options):
+    equal(refused(error, function, *args, **options).message, wanted, "the message")
+
+
+@fresh
+def who_is_not_there_is_named_and_where_to_look():
+    told(f"cannot get 'dax9.9': no device has this name or label{DEVICES}", "NoSuchDevice",
+         call, ROOT, MANAGER, "GetDevice", "sa{sv}", "dax9.9", {})
+    told(f"cannot get 'dax0.0': this device is empty (size 0){DEVICES}", "NoSuchDevice",
+         call, ROOT, MANAGER, "GetDevice", "sa{sv}", "dax0.0", {})
+    told(f"cannot get region 4711: no region has this number{REGIONS_SHOWN}", "NoSuchRegion",
+         call, ROOT, MANAGER, "GetRegion", "ua{sv}", 4711, {})
+    name = create_device(4 * MIB)
+    told(f"cannot call Destroy of {name}: the one of incarnation 1 is not there any more, and the "
+         f"name means another one now, of incarnation {shown()[name]['Incarnation']}{DEVICES}",
+         "NoSuchDevice", ask, name, "Destroy", incarnation=1)
+    ask(name, "Destroy")
+    for method, *arguments in (("Resize", "t", 2 * MIB), ("SetMode", "s", "devdax"), ("Destroy",),
+                               ("SetLabel", "s", "one"), ("Reconfigure",)):
+        name = create_device(4 * MIB, mode="none")
+        resize(name, 0)  # no event tells of it
+        before = sim.state()["regions"], files()
+        told(f"cannot change {name}: it is not there any more{DEVICES}", "NoSuchDevice",
+             ask, name, method, *arguments)
+        equal((sim.state()["regions"], files()), before, "the regions, and files")
+    agree()
+
+
 @fresh
 def nothing_is_applied_while_it_is_not_known_where_devices_lay():
     with kept("main", layout({"name": "cache", "size": "4M"})):

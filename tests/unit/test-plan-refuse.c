@@ -122,7 +122,9 @@ static void test_refuses_ranges(void **state) {
         have(example, 8, 8, DAX_MODE_DEVDAX);
         look(example);
         want_range(want_new(example, 0, DAX_MODE_DEVDAX), 4, 8);
-        expect_refusal(example, CONDITION_INVALID_RANGE, "dax0.0", "8388608+16777216");
+        expect_refusal(example, CONDITION_INVALID_RANGE, "dax0.0 has part of it, 16777216+16777216",
+                       "8388608+16777216");
+        expect_refusal(example, CONDITION_INVALID_RANGE, "a new device", "FreeExtents");
         look(example);
         want_range(want_new(example, 0, DAX_MODE_DEVDAX), 28, 8);
         expect_refusal(example, CONDITION_INVALID_RANGE, "a new device", "58720256+16777216");
@@ -130,7 +132,8 @@ static void test_refuses_ranges(void **state) {
         device = want_new(example, 0, DAX_MODE_DEVDAX);
         want_range(device, 20, 4);
         want_range(device, 22, 4);
-        expect_refusal(example, CONDITION_INVALID_RANGE, "a new device", "another of its ranges");
+        expect_refusal(example, CONDITION_INVALID_RANGE, "a new device",
+                       "another of its ranges has part of it, 46137344+8388608");
         look(example);
         device = want_new(example, 0, DAX_MODE_DEVDAX);
         want_range(device, 20, 4);

@@ -120,10 +120,14 @@ case("reconfigure to an align that does not fit", "InvalidAlign",
 
 # --- ranges
 create_case("ranges overlap", "InvalidRange",
-            ["cannot take the range 538968064+2097152", "overlaps the range 536870912+4194304"],
+            ["cannot take the range 538968064+2097152", "overlaps the range 536870912+4194304",
+             "give ranges that do not"],
             6 * MIB, ranges=[(512 * MIB, 4 * MIB), (514 * MIB, 2 * MIB)])
 create_case("ranges of another device", "InvalidRange",
-            ["cannot place", "2097152+2097152", lambda: names["taken"], "has part of it"], 2 * MIB,
+            ["cannot place", "2097152+2097152",
+             lambda: "{} (taken) has part of it, {}+{}".format(
+                 names["taken"], *get(taken(), DEVICE, "Ranges")[0]),
+             "FreeExtents", "daxdctl list -R"], 2 * MIB,
             ranges=[(2 * MIB, 2 * MIB)])
 create_case("range outside of the region", "InvalidRange",
             ["cannot place", f"{GIB}+2097152", f"ends at {GIB}"], 2 * MIB, ranges=[(GIB, 2 * MIB)])
@@ -206,14 +210,20 @@ case("label taken in another region", "LabelInUse", IN_USE, lambda: reg(SECOND),
      2 * MIB, label="taken")
 
 # --- who is not there
-case("GetDevice unknown", "NoSuchDevice", ["no device", "'dax9.9'"], ROOT, "GetDevice", "dax9.9")
-case("GetDevice empty", "NoSuchDevice", ["no device", "''"], ROOT, "GetDevice", "")
-case("GetRegion unknown", "NoSuchRegion", ["no region 4711"], ROOT, "GetRegion", 4711)
+DEVICES = "'daxdctl list' or GetManagedObjects shows the devices"
+case("GetDevice unknown", "NoSuchDevice", ["cannot get 'dax9.9'", "no device has", DEVICES], ROOT,
+     "GetDevice", "dax9.9")
+case("GetDevice empty", "NoSuchDevice", ["cannot get ''", "no device has", DEVICES], ROOT,
+     "GetDevice", "")
+case("GetRegion unknown", "NoSuchRegion",
+     ["cannot get region 4711", "'daxdctl list -R' or GetManagedObjects shows the regions"], ROOT,
+     "GetRegion", 4711)
 case("object unknown", UNKNOWN_OBJECT, [dev("dax9.9")], dev("dax9.9"), "Destroy")
 case("layout unknown", UNKNOWN_OBJECT, ["nobody"], object_path("layout", "nobody"), "GetContent")
 case("wrong incarnation", "NoSuchDevice",
-     [lambda: names["taken"], "not there any more", "means another"], taken, "Destroy",
-     incarnation=1)
+     [lambda: f"cannot call Destroy of {names['taken']}", "incarnation 1 is not there any more",
+      "means another", lambda: f"incarnation {get(taken(), DEVICE, 'Incarnation')}", DEVICES],
+     taken, "Destroy", incarnation=1)
 
 
 # --- layouts
@@ -341,9 +351,17 @@ def device_that_vanished():
     clean(SECOND)
     name = create(SECOND, 4 * MIB, mode="none")
     write(device(name, "size"), 0)
-    error = refused("NoSuchDevice", ask, dev(name), "Resize", 2 * MIB)
-    require_words([f"cannot change {name}", "not there any more"], error.message)
-    refused(UNKNOWN_OBJECT, ask, dev(name), "Resize", 2 * MIB)
+    with Unchanged("/run/daxd/owners"):  # there daxd notes whose the memory was
+        writes = Writes()
+        error = refused("NoSuchDevice", ask, dev(name), "Resize", 2 * MIB)
+        equal(writes.seen(), [], "files written")
+        writes.close()
+    require_words([f"cannot change {name}", "not there any more", DEVICES], error.message)
+    with Unchanged():
+        error = refused(UNKNOWN_OBJECT, ask, dev(name), "Resize", 2 * MIB)
+        require_words([dev(name)], error.message)
+        error = refused("NoSuchDevice", ask, ROOT, "GetDevice", name)
+        require_words([f"cannot get '{name}'", "empty (size 0)", DEVICES], error.message)
     agree()
 
 

@@ -94,15 +94,22 @@ class Foreign:
 
 
 class Unchanged:
-    """Requires that what the block does leaves the kernel and daxd's files as they were."""
+    """Requires that what the block does leaves the kernel and daxd's files, `but` these, as they
+    were."""
+
+    def __init__(self, *but):
+        self.but = but
+
+    def state(self):
+        state = {**kernel_state(), **file_state()}
+        return {key: state[key] for key in state if key not in self.but}
 
     def __enter__(self):
-        self.before = {**kernel_state(), **file_state()}
+        self.before = self.state()
 
     def __exit__(self, kind, *_):
         if kind is None:
-            after = {**kernel_state(), **file_state()}
-            equal(difference(self.before, after), {}, "what changed (before, after)")
+            equal(difference(self.before, self.state()), {}, "what changed (before, after)")
 
 
 class Writes:
