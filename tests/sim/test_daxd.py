@@ -674,6 +674,40 @@ def who_is_not_there_is_named_and_where_to_look():
 
 
 @fresh
+def a_static_region_is_not_split():
+    index = sim.add_region("256M@0x200000000,pmem")
+    path, name = f"/org/daxd1/region/{index}", f"dax{index}.0"
+    wait_until(lambda: name in shown(), 10, "the region")
+    before = sim.state()["regions"]
+    words = f"region {index}: it is static"
+
+    def apply(method, *entries):
+        return call(ROOT, MANAGER, method, "sa{sv}", json.dumps(
+            {"version": 1, "region": {"kind": "pmem"}, "devices": entries}), {})
+
+    half = {"name": "half", "size": "128M"}
+    for refusal in (
+            lambda: call(path, REGION_FACE, "CreateDevice", "ta{sv}", 2 * MIB, {}),
+            lambda: ask(name, "Resize", "t", 2 * MIB), lambda: ask(name, "Destroy"),
+            lambda: ask(name, "Reconfigure", mode="none", align=4096),
+            lambda: apply("ApplyLayout", half)):
+        message = refused("StaticRegion", refusal).message
+        require(words in message, message)
+    plan = json.loads(apply("PlanLayout", half))
+    equal((plan["refusal"]["error"], plan["steps"]), ("StaticRegion", []), "the refusal, and steps")
+    require(words in plan["refusal"]["message"], plan)
+    equal(sim.state()["regions"], before, "the regions")
+
+    # just the mode can be changed
+    for mode in ("none", "system-ram", "none", "devdax"):
+        ask(name, "SetMode", "s", mode, force=True)
+        equal(shown()[name]["Mode"], mode, "Mode")
+    equal(sim.state()["regions"], before, "the regions")
+    agree()
+    sim.remove_region(index, for_good=True)
+
+
+@fresh
 def nothing_is_applied_while_it_is_not_known_where_devices_lay():
     with kept("main", layout({"name": "cache", "size": "4M"})):
         if os.path.lexists(PLACEMENTS):

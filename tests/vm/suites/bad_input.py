@@ -414,12 +414,35 @@ def a_region_is_static():
     names["pmem"] = pmem
 
 
-STATIC = [lambda: f"region {names['pmem']}: it is static (pmem)", "ndctl makes its namespace anew"]
+STATIC = [lambda: f"region {names['pmem']}: it is static", "(pmem)",
+          "ndctl makes its namespace anew"]
 case("create in a static region", "StaticRegion", STATIC,
      lambda: object_path("region", names["pmem"]), "CreateDevice", 2 * MIB)
+
+
+def static():
+    return dev(f"dax{names['pmem']}.0")
+
+
 for method, *size in (("Resize", 2 * MIB), ("Destroy",)):
-    case(f"{method} in a static region", "StaticRegion", STATIC,
-         lambda: dev(f"dax{names['pmem']}.0"), method, *size)
+    case(f"{method} in a static region", "StaticRegion", STATIC, static, method, *size)
+case("Reconfigure in a static region", "StaticRegion", STATIC, static, "Reconfigure", mode="none",
+     align=4096)
+case("SetMode unknown in a static region", "InvalidMode", ["cannot take the mode 'famfs'", MODES],
+     static, "SetMode", "famfs")
+refusal_case("splits a static region", "StaticRegion",
+             ["cannot apply", STATIC[0], "neither made, resized, realigned nor removed",
+              "let one device have all of it"],
+             json.dumps({"version": 1, "region": {"kind": "pmem"}, "devices": [ENTRY]}))
+
+
+@test
+def of_a_static_region_just_the_mode_can_be_changed():
+    before, name = kernel_state(), name_of(static())
+    for mode, bound_to in (("none", None), ("devdax", "device_dax")):
+        ask(static(), "SetMode", mode)
+        equal((driver(name), get(static(), DEVICE, "Mode")), (bound_to, mode), f"{name} as {mode}")
+    equal(difference(before, kernel_state()), {}, "what changed (before, after)")
 
 
 @test
