@@ -36,7 +36,9 @@ static const struct {
         { "org.daxd1.Manager", "ApplyLayout", WEIGHT_NO_WIPE, ACTION_CHANGE_DEVICE },
         { "org.daxd1.Manager", "ApplyLayout", WEIGHT_MEMORY, ACTION_MANAGE_MEMORY },
         { "org.daxd1.Manager", "Reload", WEIGHT_NONE, ACTION_MANAGE_LAYOUTS },
-        /* it applies what it reads: whether that has system-ram or wipe=false nobody knows before */
+        /*
+         * it applies what it reads: whether that has system-ram or wipe=false nobody knows before
+         */
         { "org.daxd1.Manager", "Reload", WEIGHT_NONE, ACTION_CHANGE_DEVICE },
         { "org.daxd1.Manager", "Reload", WEIGHT_NONE, ACTION_MANAGE_MEMORY },
         { "org.daxd1.Manager", "Reconcile", WEIGHT_NONE, ACTION_MANAGE_LAYOUTS },

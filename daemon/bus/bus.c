@@ -15,7 +15,7 @@
 
 static int bus_connect(Bus *bus);
 
-/* --- objects ------------------------------------------------------------------------------------ */
+/* --- objects ---------------------------------------------------------------------------------- */
 
 static int find_region(sd_bus *sd, const char *path, const char *interface, void *userdata,
                        void **ret_found, sd_bus_error *error) {
@@ -130,7 +130,7 @@ static int bus_add_objects(Bus *bus) {
         return r;
 }
 
-/* --- connection --------------------------------------------------------------------------------- */
+/* --- connection ------------------------------------------------------------------------------- */
 
 static void bus_disconnect(Bus *bus) {
         if (!bus->bus)
@@ -214,7 +214,7 @@ static int bus_connect(Bus *bus) {
         return r;
 }
 
-/* --- what the engine and the keeper say ---------------------------------------------------------- */
+/* --- what the engine and the keeper say ------------------------------------------------------- */
 
 static void region_changed(const DaxRegion *before, const DaxRegion *after, void *userdata) {
         Bus *bus = userdata;

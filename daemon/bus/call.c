@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The way of every method call: find its line, read its argument and options, learn who calls, decide,
- * hand on. No method has a way of its own. The bus is asked for the caller's uid without waiting, once
- * for all that he calls meanwhile, which is then done in that order; the object is looked up again by
- * name and incarnation when its transaction begins.
+ * The way of every method call: find its line, read its argument and options, learn who calls,
+ * decide, hand on. No method has a way of its own. The bus is asked for the caller's uid without
+ * waiting, once for all that he calls meanwhile, which is then done in that order; the object is
+ * looked up again by name and incarnation when its transaction begins.
  */
 
 #include "daemon/bus/internal.h"

@@ -68,7 +68,7 @@ static int get_ranges(sd_bus *sd, const char *path, const char *interface, const
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* --- changing ----------------------------------------------------------------------------------- */
+/* --- changing --------------------------------------------------------------------------------- */
 
 /* The picture with the called device taken from @now into *@ret_device, to be changed. */
 static int want_device(const JobView *view, const Call *call, DaxRegion **ret_wanted,

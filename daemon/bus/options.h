@@ -48,7 +48,10 @@ static inline bool options_have(const Options *options, OptionKey key) {
 }
 
 const char *option_name(OptionKey key);
-/* Reads the dictionary. 0, INVALID_ARGS or the option's own Condition with its sentence, or an errno. */
+/*
+ * Reads the dictionary. 0, INVALID_ARGS or the option's own Condition with its sentence, or an
+ * errno.
+ */
 int options_read(sd_bus_message *message, OptionSpec allowed, Options *ret_options,
                  Failure *failure);
 void options_deinit(Options *options);

@@ -106,7 +106,7 @@ static int get_empty_devices(sd_bus *sd, const char *path, const char *interface
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* --- CreateDevice ------------------------------------------------------------------------------- */
+/* --- CreateDevice ----------------------------------------------------------------------------- */
 
 static int create_shape(const Call *call, const DaxRegion *now, DaxDevice *device,
                         Failure *failure) {

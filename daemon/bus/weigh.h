@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What about a call makes it weigh more, as far as its own words and the picture tell: it is decided
- * before there is a plan. Pure. In doubt it is the heavier.
+ * What about a call makes it weigh more, as far as its own words and the picture tell: it is
+ * decided before there is a plan. Pure. In doubt it is the heavier.
  */
 
 #include "daemon/bus/authorize.h"

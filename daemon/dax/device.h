@@ -4,11 +4,11 @@
 /*
  * The picture of one device, as it is or as it is wanted.
  *
- * As it is: name, identity and instance are set, size is the sum of the ranges, and blocks lists the
- * memory blocks that lie wholly inside one range (the kernel's kmem driver takes no others) in the
- * order of the ranges. In a device that is wanted, size may be more than the sum of the ranges (the
- * planner places the rest) or less (it takes from the end), name may be empty (a new device), and
- * blocks may be empty, then online says what shall become of them.
+ * As it is: name, identity and instance are set, size is the sum of the ranges, and blocks lists
+ * the memory blocks that lie wholly inside one range (the kernel's kmem driver takes no others) in
+ * the order of the ranges. In a device that is wanted, size may be more than the sum of the ranges
+ * (the planner places the rest) or less (it takes from the end), name may be empty (a new device),
+ * and blocks may be empty, then online says what shall become of them.
  */
 
 #include "daemon/dax/mode.h"
@@ -47,9 +47,15 @@ typedef struct DaxDevice {
         unsigned n_refs; /* pictures that share it: it is never changed while there are several */
         char name[DAX_NAME_MAX + 1];
         uint32_t instance;
-        /* The kernel's own number for this device's life (the inode of its sysfs folder): never reused. */
+        /*
+         * The kernel's own number for this device's life (the inode of its sysfs folder): never
+         * reused.
+         */
         uint64_t identity;
-        /* The same for its life with memory, as it was read; daxd's own rebuilding begins a new one. */
+        /*
+         * The same for its life with memory, as it was read; daxd's own rebuilding begins a new
+         * one.
+         */
         uint64_t life;
         uint64_t seen; /* number of the kernel's last uevent before it was read */
         /* What Device.Incarnation says: one for as long as it is the same device to its users. */

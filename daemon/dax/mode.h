@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * Modes of a device, states and zones of memory blocks, and their names: daxctl's words outside, the
- * kernel's drivers' names only here. Modes are an open set: a driver that we do not know is OTHER,
- * which is shown and never touched.
+ * Modes of a device, states and zones of memory blocks, and their names: daxctl's words outside,
+ * the kernel's drivers' names only here. Modes are an open set: a driver that we do not know is
+ * OTHER, which is shown and never touched.
  */
 
 #include <stdbool.h>

@@ -38,7 +38,9 @@ void dax_ranges_deinit(DaxRanges *ranges);
 
 uint64_t dax_ranges_size(const DaxRanges *ranges);
 bool dax_ranges_equal(const DaxRanges *a, const DaxRanges *b); /* same order, same boundaries */
-/* The same for equal ones. For who asks whether they still are what they were, not against malice. */
+/*
+ * The same for equal ones. For who asks whether they still are what they were, not against malice.
+ */
 uint64_t dax_ranges_hash(const DaxRanges *ranges);
 bool dax_ranges_overlap(const DaxRanges *ranges, DaxRange range);
 /* Whether every byte of @range lies in @ranges, which need not be sorted. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The picture of one region, and what follows from it: holes, the kernel's first fit, old owners. */
+/*
+ * The picture of one region, and what follows from it: holes, the kernel's first fit, old owners.
+ */
 
 #include "daemon/dax/region.h"
 
@@ -465,7 +467,9 @@ int dax_region_set_owner(DaxRegion *region, DaxRange range, const char *owner) {
         if (dax_region_clear_owner(region, range) < 0)
                 return -ENOMEM;
 
-        /* neighbours with the same owner become one, so that the list stays as short as the story */
+        /*
+         * neighbours with the same owner become one, so that the list stays as short as the story
+         */
         for (size_t i = 0; i < region->n_owned; i++) {
                 DaxOwned *other = &region->owned[i];
 

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * The picture of one region: the one data structure that matters. Its devices are sorted by instance
- * (new ones, without a name, last). Those of size 0 are in it; the bus does not show them. Pictures
- * that have the same device share it, so that a copy costs little: it is changed by dax_region_edit()
- * only.
+ * The picture of one region: the one data structure that matters. Its devices are sorted by
+ * instance (new ones, without a name, last). Those of size 0 are in it; the bus does not show them.
+ * Pictures that have the same device share it, so that a copy costs little: it is changed by
+ * dax_region_edit() only.
  */
 
 #include "daemon/dax/device.h"
@@ -58,7 +58,7 @@ typedef struct DaxRegion {
         bool sealed;
 
         DaxRanges
-                leaked; /* sorted; free to the kernel, but still System RAM: never to be placed on */
+                leaked; /* sorted; free to the kernel, but still System RAM: nothing may lie here */
         DaxOwned *owned; /* whose the memory was that a device may get next */
         size_t n_owned;
 } DaxRegion;
@@ -80,8 +80,8 @@ int dax_region_add(DaxRegion *region, const DaxDevice *device);
 /* Takes out and hands over the reference; NULL when there is none. */
 const DaxDevice *dax_region_take(DaxRegion *region, const char *name);
 /*
- * Makes *@ret_device what @device, one of @region's, is in this picture alone: it may be changed, but
- * for its name, until the region is copied. 0 or -ENOMEM.
+ * Makes *@ret_device what @device, one of @region's, is in this picture alone: it may be changed,
+ * but for its name, until the region is copied. 0 or -ENOMEM.
  */
 int dax_region_edit(DaxRegion *region, const DaxDevice *device, DaxDevice **ret_device);
 /* Each gets the devices of the other. */
@@ -118,8 +118,9 @@ const DaxDevice *dax_region_find_label(const DaxRegion *region, const char *labe
  */
 int dax_region_seal(DaxRegion *region);
 /*
- * One number for all of a region that can be read without reading a device: its place, its space, and
- * which devices there are. The second is for a region whose devices are not all known, but @names.
+ * One number for all of a region that can be read without reading a device: its place, its space,
+ * and which devices there are. The second is for a region whose devices are not all known, but
+ * @names.
  */
 uint64_t dax_region_outline(const DaxRegion *region);
 uint64_t dax_region_outline_of(const DaxRegion *region, const DaxName *names, size_t n);
@@ -132,9 +133,9 @@ int dax_region_free_extents(const DaxRegion *region, bool usable, DaxRanges *ret
 int dax_region_largest_free_extent(const DaxRegion *region, uint64_t *ret_size);
 
 /*
- * The ranges that the kernel gives @device when its `size` is set to @size: it takes from the end of
- * the last range, and it adds the first hole of the region, then the next (first fit; it widens the
- * last range only where the hole that comes first lies right behind it). drivers/dax/bus.c,
+ * The ranges that the kernel gives @device when its `size` is set to @size: it takes from the end
+ * of the last range, and it adds the first hole of the region, then the next (first fit; it widens
+ * the last range only where the hole that comes first lies right behind it). drivers/dax/bus.c,
  * dev_dax_resize(). Returns 0, -ENOSPC or -ENOMEM.
  */
 int dax_region_first_fit(const DaxRegion *region, const DaxDevice *device, uint64_t size,

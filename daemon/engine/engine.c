@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The picture of the machine, and the queues. A region's queue runs one thing at a time: a job, or the
- * reading that an event asks for. Different regions do not wait for each other.
+ * The picture of the machine, and the queues. A region's queue runs one thing at a time: a job, or
+ * the reading that an event asks for. Different regions do not wait for each other.
  */
 
 #include "daemon/engine/internal.h"
@@ -186,7 +186,7 @@ void engine_clear_region_failure(Engine *engine, uint32_t region) {
         queue->n_given_up = 0;
 }
 
-/* --- pictures ----------------------------------------------------------------------------------- */
+/* --- pictures --------------------------------------------------------------------------------- */
 
 static const DaxDevice *device_of_block(const DaxRegion *region, uint64_t start, uint64_t size) {
         for (size_t i = 0; i < region->n_devices; i++)
@@ -476,8 +476,8 @@ static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
 }
 
 /*
- * What another agent has bound is in use: giving it a label later must not wipe it. One of ours that
- * he has bound is wiped before somebody is let in.
+ * What another agent has bound is in use: giving it a label later must not wipe it. One of ours
+ * that he has bound is wiped before somebody is let in.
  */
 static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
                     const DaxDevice *device) {
@@ -613,7 +613,7 @@ static void engine_drop_region(Engine *engine, uint32_t id) {
         TELL(engine, region_changed, region, NULL, userdata_);
 }
 
-/* --- jobs --------------------------------------------------------------------------------------- */
+/* --- jobs ------------------------------------------------------------------------------------- */
 
 void engine_job_changed(Engine *engine, const Job *job) {
         TELL(engine, job_changed, job, userdata_);
@@ -762,7 +762,7 @@ const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint
         return device;
 }
 
-/* --- reading because of events ------------------------------------------------------------------ */
+/* --- reading because of events ---------------------------------------------------------------- */
 
 static void queue_log_unread(const Queue *queue, const char *why) {
         log_line(LOG_WARNING,
@@ -850,7 +850,9 @@ static DaxRegion *engine_region_of_block(const Engine *engine, uint64_t block) {
         return NULL;
 }
 
-/* A device went that was never read: nobody knows where it lay, so anything free may be its memory. */
+/*
+ * A device went that was never read: nobody knows where it lay, so anything free may be its memory.
+ */
 static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
         _cleanup_ranges_ DaxRanges holes = {};
         int r;
@@ -916,7 +918,7 @@ void engine_lost_events(Engine *engine) {
         engine_look_again(engine);
 }
 
-/* --- inventory ---------------------------------------------------------------------------------- */
+/* --- inventory -------------------------------------------------------------------------------- */
 
 static void refresh_answer(Refresh *refresh, const Failure *failure) {
         while (refresh) {
@@ -957,8 +959,8 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 if (r < 0)
                         break;
                 /*
-                 * A job that runs reads for itself, and its half-made devices are not for showing. One
-                 * that has ended since the inventory began knows better.
+                 * A job that runs reads for itself, and its half-made devices are not for showing.
+                 * One that has ended since the inventory began knows better.
                  */
                 if ((queue->jobs && queue->jobs->stage != JOB_QUEUED) || queue->reading ||
                     queue->put_number > engine->inventory_puts) {
@@ -1052,7 +1054,7 @@ int engine_refresh(Engine *engine, EngineDone done, void *userdata) {
         return engine->inventory_runs ? 0 : engine_inventory(engine);
 }
 
-/* --- holders ------------------------------------------------------------------------------------ */
+/* --- holders ---------------------------------------------------------------------------------- */
 
 typedef struct HoldersCall {
         Engine *engine;
@@ -1110,7 +1112,7 @@ int engine_holders(Engine *engine, const DaxRegion *region, const DaxDevice *dev
         return 0;
 }
 
-/* --- start and stop ----------------------------------------------------------------------------- */
+/* --- start and stop --------------------------------------------------------------------------- */
 
 static int engine_load_records(Engine *engine) {
         int fd = dup(engine->transactions_dir);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Making it so: the picture of the machine, one queue for each region, and the way in for everything
- * that wants a change. It alone replaces pictures, and only by what a worker has read.
+ * Making it so: the picture of the machine, one queue for each region, and the way in for
+ * everything that wants a change. It alone replaces pictures, and only by what a worker has read.
  */
 
 #include "daemon/engine/job.h"
@@ -37,7 +37,9 @@ DEFINE_CLEANUP(Engine *, engine_free)
 
 void engine_add_listener(Engine *engine, const EngineListener *listener, void *userdata);
 
-/* Takes the lock (waiting for workers of an earlier daxd), reads the machine, settles the records. */
+/*
+ * Takes the lock (waiting for workers of an earlier daxd), reads the machine, settles the records.
+ */
 int engine_start(Engine *engine);
 /* Takes nothing new, rolls back or finishes what runs, then says stopped(). */
 void engine_stop(Engine *engine);
@@ -47,15 +49,15 @@ bool engine_is_settled(const Engine *engine);
 /* Why a transaction on this region could not be undone; NULL when none is in this state. */
 const char *engine_region_failure(const Engine *engine, uint32_t region);
 /*
- * The device that has @label, or that the running job of another region than @region is about to give
- * it to; NULL when it is free.
+ * The device that has @label, or that the running job of another region than @region is about to
+ * give it to; NULL when it is free.
  */
 const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint32_t region);
 
 /*
- * Queues a transaction. Takes what @request owns, also on failure; its done() is called only when 0 is
- * returned, never from within. *@ret_job may be NULL. Returns 0, a Condition (NoSuchRegion, QueueFull,
- * Busy while it stops) with its sentence, or -ENOMEM.
+ * Queues a transaction. Takes what @request owns, also on failure; its done() is called only when 0
+ * is returned, never from within. *@ret_job may be NULL. Returns 0, a Condition (NoSuchRegion,
+ * QueueFull, Busy while it stops) with its sentence, or -ENOMEM.
  */
 int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *failure);
 Job *engine_find_job(const Engine *engine, uint64_t id);

@@ -16,19 +16,19 @@ typedef struct EngineKnows {
 } EngineKnows;
 
 /*
- * The picture of a region as a worker's answer has it. *@ret_missing: it takes reading all devices. 0
- * or an errno.
+ * The picture of a region as a worker's answer has it. *@ret_missing: it takes reading all devices.
+ * 0 or an errno.
  */
 int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKnows *knows,
                            DaxRegion **ret_region, bool *ret_missing);
 /*
- * Whether a worker's answer, for which no device was read, says that the region @id is as it is known:
- * then its picture stands, as one of the answer's moment.
+ * Whether a worker's answer, for which no device was read, says that the region @id is as it is
+ * known: then its picture stands, as one of the answer's moment.
  */
 bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answer);
 /*
- * The outline of the region @id as it is known, by which a worker can tell whether it still is. 0: it
- * is not known, or something speaks against it.
+ * The outline of the region @id as it is known, by which a worker can tell whether it still is. 0:
+ * it is not known, or something speaks against it.
  */
 uint64_t engine_outline(const Engine *engine, uint32_t id);
 /*

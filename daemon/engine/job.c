@@ -10,8 +10,8 @@
  * What touches no device that is there leaves the reading out: it plans for the picture as it is
  * known, and a worker that finds another has it read after all.
  *
- * Everything after `want` is the same on the way back. Each function here ends by having started the
- * next worker call or by having finished the job.
+ * Everything after `want` is the same on the way back. Each function here ends by having started
+ * the next worker call or by having finished the job.
  */
 
 #include "daemon/engine/internal.h"
@@ -104,7 +104,7 @@ static int job_publish(Job *job, const Plan *plan) {
         return job->now ? engine_put_region(job->engine, TAKE_PTR(job->now), plan, job->seqnum) : 0;
 }
 
-/* --- ends --------------------------------------------------------------------------------------- */
+/* --- ends ------------------------------------------------------------------------------------- */
 
 static void job_finish(Job *job, JobResult result, const Failure *failure) {
         if (job->record && result != JOB_FAILED)
@@ -151,8 +151,8 @@ static void job_log(const Job *job, int priority, const char *message_id, const 
 }
 
 /*
- * Neither there nor back. The record stays, as one that nobody shall try again. @region is what there
- * is, NULL where that cannot be read.
+ * Neither there nor back. The record stays, as one that nobody shall try again. @region is what
+ * there is, NULL where that cannot be read.
  */
 static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
@@ -203,7 +203,7 @@ static void job_fail(Job *job, int r, Failure *failure) {
         }
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 /* No step is under way. */
 static void job_show_nothing(Job *job) {
@@ -475,7 +475,9 @@ static void job_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 job_take_region(job, answer);
 }
 
-/* Now and then while a worker is at it: listeners hear of what has changed here and nowhere else. */
+/*
+ * Now and then while a worker is at it: listeners hear of what has changed here and nowhere else.
+ */
 static void job_look(uint64_t step, double part, void *userdata) {
         Job *job = userdata;
 
@@ -549,7 +551,7 @@ static void job_read_after_all(Job *job) {
         job_read(job, false);
 }
 
-/* --- holders ------------------------------------------------------------------------------------ */
+/* --- holders ---------------------------------------------------------------------------------- */
 
 static void job_begin(Job *job);
 
@@ -610,7 +612,7 @@ static void job_ask_holders(Job *job) {
         job_begin(job);
 }
 
-/* --- running ------------------------------------------------------------------------------------ */
+/* --- running ---------------------------------------------------------------------------------- */
 
 /* Finds the plan's devices in the record, and which step is the last for each. */
 static int job_match_record(Job *job) {
@@ -961,7 +963,7 @@ static void job_next_steps(Job *job) {
         job_call(job, &task);
 }
 
-/* --- back --------------------------------------------------------------------------------------- */
+/* --- back ------------------------------------------------------------------------------------- */
 
 static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         Job *job = userdata;

@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * One transaction on one region. A job reads what is, asks its request for the wanted picture, plans,
- * writes the record, has the steps run one after the other, reads back, and only then tells anybody. When a
- * step fails, when it is cancelled or a worker dies, it plans back to what its own devices were, by
- * the same road. A record that an earlier daxd left is settled as a job too.
+ * One transaction on one region. A job reads what is, asks its request for the wanted picture,
+ * plans, writes the record, has the steps run one after the other, reads back, and only then tells
+ * anybody. When a step fails, when it is cancelled or a worker dies, it plans back to what its own
+ * devices were, by the same road. A record that an earlier daxd left is settled as a job too.
  */
 
 #include "daemon/engine/record.h"
@@ -54,7 +54,10 @@ typedef struct JobRequest {
         bool whole;       /* it may touch every device: read them all first */
         bool dry_run;
 
-        /* Makes the wanted picture from the fresh one. 0, a Condition with its sentence, or -ENOMEM. */
+        /*
+         * Makes the wanted picture from the fresh one. 0, a Condition with its sentence, or
+         * -ENOMEM.
+         */
         int (*want)(const JobView *view, DaxRegion **ret_wanted, Failure *failure, void *userdata);
         /* Called when the plan stands, before anything is written. May be NULL. As want(). */
         int (*planned)(const Plan *plan, Failure *failure, void *userdata);

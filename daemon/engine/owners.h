@@ -20,7 +20,10 @@ int owners_new(int dir, Owners **ret_owners, bool *ret_damaged);
 Owners *owners_free(Owners *owners);
 DEFINE_CLEANUP(Owners *, owners_free)
 
-/* Fills region->owned from what is known; the first time, works it out from the picture. 0 or errno. */
+/*
+ * Fills region->owned from what is known; the first time, works it out from the picture. 0 or
+ * errno.
+ */
 int owners_fill(Owners *owners, DaxRegion *region);
 /* Notes that @owner has had @range; nothing is handed on before this is written. 0 or an errno. */
 int owners_set(Owners *owners, DaxRegion *region, DaxRange range, const char *owner);

@@ -129,7 +129,7 @@ size_t record_entry(const Record *record, const Plan *plan, size_t index) {
         return SIZE_MAX;
 }
 
-/* --- writing ------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------- */
 
 static int add_ranges(json_object *object, const char *key, const DaxRanges *ranges) {
         json_object *array = json_object_new_array();
@@ -326,7 +326,7 @@ int record_remove(uint64_t id, int dir) {
         return unlinkat(dir, name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------ */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 static int read_pair_element(const JsonValue *value, void *target) {
         DaxRange *range = target;

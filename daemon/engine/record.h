@@ -4,10 +4,10 @@
 /*
  * What a transaction writes down before it touches anything: /run/daxd/transactions/<id>.json, one
  * JSON object a line. The first line has the transaction's devices before and wanted, the direction
- * and what else recovery needs. Before steps are sent to a worker a line says which; the worker adds
- * one before and one after each CREATE (WORKER_MAKING_LINE), which is also how daxd learns what the
- * devices are called, and one before each new_id. It lies in /run since a reboot resets the kernel's
- * regions; so no fsync, only order.
+ * and what else recovery needs. Before steps are sent to a worker a line says which; the worker
+ * adds one before and one after each CREATE (WORKER_MAKING_LINE), which is also how daxd learns
+ * what the devices are called, and one before each new_id. It lies in /run since a reboot resets
+ * the kernel's regions; so no fsync, only order.
  */
 
 #include "daemon/worker/protocol.h"
@@ -54,10 +54,16 @@ int record_take_plan(Record *record, const Plan *plan);
 bool record_began_with(const Record *record, const char *name);
 /* Says that entry @index is the device @name: no other is, any more. */
 void record_set_name(Record *record, size_t index, const char *name, uint64_t identity);
-/* The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX: none. */
+/*
+ * The record's entry for plan device @index (by name, else by what it is to become). SIZE_MAX:
+ * none.
+ */
 size_t record_entry(const Record *record, const Plan *plan, size_t index);
 
-/* Writes it anew: the first line, and what a bind may have left, but no steps. Returns 0 or an errno. */
+/*
+ * Writes it anew: the first line, and what a bind may have left, but no steps. Returns 0 or an
+ * errno.
+ */
 int record_write(Record *record, int dir);
 /*
  * Adds the line of the @n steps that are about to be sent; @first is the number of the first in the
@@ -65,8 +71,8 @@ int record_write(Record *record, int dir);
  */
 int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first);
 /*
- * Takes in what a worker has added since, and cuts off what is no whole line. Returns 0, -EBADMSG, or
- * another errno.
+ * Takes in what a worker has added since, and cuts off what is no whole line. Returns 0, -EBADMSG,
+ * or another errno.
  */
 int record_catch_up(Record *record);
 int record_remove(uint64_t id, int dir); /* 0 also when there is none */

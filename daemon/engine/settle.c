@@ -165,7 +165,9 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                         record_set_name(record, record->awaited, made->name, made->identity);
         }
 
-        /* on the way there nothing more is done then, and on the way back it is looked at once more */
+        /*
+         * on the way there nothing more is done then, and on the way back it is looked at once more
+         */
         record->unclear = unclear && !record->forward;
 
         r = dax_region_copy(now, &wanted);

@@ -18,7 +18,9 @@
 #define MEMORY_CONNECTION 0
 /* How often what does no harm twice is asked again of another worker, when one has died over it. */
 #define TRIES_MAX 8
-/* How often it is looked how far calls are: listeners are to hear of it ten times a second at most. */
+/*
+ * How often it is looked how far calls are: listeners are to hear of it ten times a second at most.
+ */
 #define LOOK_USEC 125000
 
 typedef struct Connection {
@@ -326,8 +328,8 @@ static int workers_dispatch(sd_event_source *source, void *userdata) {
 }
 
 /*
- * The usual case: a worker is there and has nothing to do. Anything else is for the event loop, since
- * no caller is called back from within its call.
+ * The usual case: a worker is there and has nothing to do. Anything else is for the event loop,
+ * since no caller is called back from within its call.
  */
 static bool call_start_now(Workers *workers, WorkerCall *call) {
         Connection *connection = workers_free_connection(workers, call->task.memory);

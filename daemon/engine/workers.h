@@ -2,9 +2,10 @@
 #pragma once
 
 /*
- * Connections to daxd-worker. One is kept for memory work, since the kernel has one lock for it, and a
- * few for the rest; calls wait their turn in order. Nothing here blocks. A connection is opened with
- * the first call that needs it; a worker that goes away ends the call that it had and nothing else.
+ * Connections to daxd-worker. One is kept for memory work, since the kernel has one lock for it,
+ * and a few for the rest; calls wait their turn in order. Nothing here blocks. A connection is
+ * opened with the first call that needs it; a worker that goes away ends the call that it had and
+ * nothing else.
  */
 
 #include "daemon/worker/protocol.h"
@@ -16,8 +17,9 @@ typedef struct WorkerCall WorkerCall;
 
 /*
  * @error is 0, then @answer is done and says how it went; or a negative errno when the worker could
- * not be reached (-ECONNREFUSED and its like) or died in the middle (-ECONNRESET): then nobody knows
- * how far it came. The answer may be emptied by the callee. Called exactly once for each call.
+ * not be reached (-ECONNREFUSED and its like) or died in the middle (-ECONNRESET): then nobody
+ * knows how far it came. The answer may be emptied by the callee. Called exactly once for each
+ * call.
  */
 typedef void (*WorkerCallDone)(int error, WorkerAnswer *answer, void *userdata);
 /*
@@ -43,8 +45,8 @@ typedef struct WorkerTask {
 } WorkerTask;
 
 /*
- * Queues a call. The call belongs to @workers and is gone when @task->done has been called. Returns 0
- * or -ENOMEM.
+ * Queues a call. The call belongs to @workers and is gone when @task->done has been called. Returns
+ * 0 or -ENOMEM.
  */
 int workers_call(Workers *workers, const WorkerTask *task, WorkerCall **ret_call);
 

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Which layouts were applied in this boot: /run/daxd/applied.json. The same content is not applied to
- * the same region again, so that a restart of the daemon undoes no one's work.
+ * Which layouts were applied in this boot: /run/daxd/applied.json. The same content is not applied
+ * to the same region again, so that a restart of the daemon undoes no one's work.
  */
 
 #include "daemon/dax/region.h"

@@ -34,7 +34,10 @@ struct Keeper {
         char *reload_tag, *reload_sender;
 };
 
-/* One layout on its way through the engine. It owns its layout, since files may be read anew meanwhile. */
+/*
+ * One layout on its way through the engine. It owns its layout, since files may be read anew
+ * meanwhile.
+ */
 typedef struct Application {
         Keeper *keeper;
         Layout *layout;
@@ -142,7 +145,7 @@ KeepState keeper_region_state(const Keeper *keeper, uint32_t region, const char 
         return state;
 }
 
-/* --- applying ----------------------------------------------------------------------------------- */
+/* --- applying --------------------------------------------------------------------------------- */
 
 static void application_free(void *userdata) {
         Application *application = userdata;
@@ -153,8 +156,8 @@ static void application_free(void *userdata) {
 }
 
 /*
- * A label is unique on the machine: the layout's must not be on a device of another region, nor about
- * to be given to one.
+ * A label is unique on the machine: the layout's must not be on a device of another region, nor
+ * about to be given to one.
  */
 static int check_labels(const Engine *engine, const Layout *layout, const JobView *view,
                         Failure *failure) {
@@ -258,7 +261,9 @@ static int application_planned(const Plan *plan, Failure *failure, void *userdat
         return 0;
 }
 
-/* @region is as @kept says, whoever made it so (0: no @job): it is not applied again in this boot. */
+/*
+ * @region is as @kept says, whoever made it so (0: no @job): it is not applied again in this boot.
+ */
 static void kept_in_sync(Keeper *keeper, KeptLayout *kept, const DaxRegion *region, uint64_t job) {
         const char *digest = layout_digest(kept->layout);
         bool applied;
@@ -430,7 +435,7 @@ int keeper_apply(Keeper *keeper, Layout *layout, const KeeperApply *apply, Keepe
         return application_submit(keeper, layout, NULL, region, apply, done, userdata, failure);
 }
 
-/* --- which layout for which region -------------------------------------------------------------- */
+/* --- which layout for which region ------------------------------------------------------------ */
 
 static void keeper_match(Keeper *keeper) {
         const Layout **layouts;
@@ -483,8 +488,8 @@ static void keeper_match(Keeper *keeper) {
 }
 
 /*
- * Whether the region of @kept is as the layout says. What would be refused is not. One that could not
- * be applied stays failed for that reason until the region is as it says.
+ * Whether the region of @kept is as the layout says. What would be refused is not. One that could
+ * not be applied stays failed for that reason until the region is as it says.
  */
 static void kept_compare(Keeper *keeper, KeptLayout *kept, const DaxRegion *region) {
         const DaxMachine *machine = engine_machine(keeper->engine);
@@ -584,7 +589,7 @@ static void keeper_apply_new(Keeper *keeper, const KeeperApply *apply) {
         }
 }
 
-/* --- files -------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------ */
 
 static int keeper_take_file(Keeper *keeper, LayoutFile *file) {
         KeptLayout kept = { .state = KEEP_PENDING }, *old;
@@ -602,7 +607,7 @@ static int keeper_take_file(Keeper *keeper, LayoutFile *file) {
         kept.name = TAKE_PTR(file->name);
         kept.source = TAKE_PTR(file->source);
         kept.layout = TAKE_PTR(file->layout);
-        if (!kept.layout) /* its reader has told the journal; the sentence quotes the file, which is not for everybody's eyes */
+        if (!kept.layout) /* its reader's sentence quotes the file, which is not for everybody */
                 kept_set_state(&kept, KEEP_FAILED,
                                "this file is no valid layout; the journal of "
                                "daxd.service says why");
@@ -711,7 +716,7 @@ static void keeper_settled(void *userdata) {
                          "cannot read the layouts: %s", text_errno(r));
 }
 
-/* --- reconcile ---------------------------------------------------------------------------------- */
+/* --- reconcile -------------------------------------------------------------------------------- */
 
 typedef struct Reconcile {
         json_object *results;
@@ -826,7 +831,7 @@ int keeper_reconcile(Keeper *keeper, const KeeperApply *apply, KeeperDone done, 
         return 0;
 }
 
-/* --- life --------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static const EngineListener keeper_listens = {
         .region_changed = keeper_region_changed,

@@ -79,8 +79,8 @@ typedef struct KeeperApply {
 int keeper_reload(Keeper *keeper, const KeeperApply *apply);
 
 /*
- * @document is the plan document, with a refusal where there is one; NULL when it came to no plan for
- * no fault of the layout. @failure is NULL on success.
+ * @document is the plan document, with a refusal where there is one; NULL when it came to no plan
+ * for no fault of the layout. @failure is NULL on success.
  */
 typedef void (*KeeperDone)(json_object *document, const Failure *failure, void *userdata);
 

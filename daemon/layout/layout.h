@@ -85,8 +85,8 @@ DEFINE_CLEANUP(Layout *, layout_free)
 int layout_parse(const char *name, const char *source, const char *text, size_t size,
                  Layout **ret_layout, Failure *failure);
 /*
- * Whether there are the users and groups that @layout names. As layout_parse(). It asks the system's
- * name services, which may take their time: only for who may change something.
+ * Whether there are the users and groups that @layout names. As layout_parse(). It asks the
+ * system's name services, which may take their time: only for who may change something.
  */
 int layout_find_owners(const Layout *layout, Failure *failure);
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* What the kernel would refuse, or do harm by doing: found before the first step, said with a reason. */
+/*
+ * What the kernel would refuse, or do harm by doing: found before the first step, said with a
+ * reason.
+ */
 
 #include "daemon/plan/plan.h"
 
@@ -28,7 +31,9 @@ int check_placed(const DaxRegion *wanted_region, const DaxDevice *before, const 
                  uint64_t block_size, Failure *failure);
 /* Whether files name the node of @device: it has a label, or access other than root's alone. */
 bool check_device_is_named(const DaxDevice *device);
-/* Whether this kernel has the attribute: every device has it then, and instance 0 is always there. */
+/*
+ * Whether this kernel has the attribute: every device has it then, and instance 0 is always there.
+ */
 bool check_memmap_is_offered(const DaxRegion *now);
 /* Whether what is now at @before allows a change that needs @before's driver to let go. */
 int check_release(const DaxDevice *before, bool may_offline, const char *what, Failure *failure);

@@ -35,7 +35,9 @@ static uint64_t place_behind(const DaxRegion *region, DaxDevice *device, DaxRang
 
         last = &device->ranges.list[device->ranges.count - 1];
         start = region->start + last->offset;
-        /* up to a boundary; where it does not begin at one, by what the kernel asks of its length */
+        /*
+         * up to a boundary; where it does not begin at one, by what the kernel asks of its length
+         */
         if (start % align) {
                 start = 0;
                 unit = align;
@@ -117,7 +119,9 @@ static int place_device(DaxRegion *region, DaxDevice *device, uint64_t block_siz
         if (dax_region_free_extents(region, true, &holes) < 0)
                 return -ENOMEM;
 
-        /* in one piece behind what it has; else in one piece elsewhere; else in as few as it takes */
+        /*
+         * in one piece behind what it has; else in one piece elsewhere; else in as few as it takes
+         */
         if (!hole_behind_is_enough(device, &holes, need))
                 whole = hole_choose(region, &holes, unit, need).size == need;
         if (!whole && device->ranges.count > 0) {

@@ -10,8 +10,8 @@
  *  2. offlining, which is most likely to fail and costs nothing to undo;
  *  3. unbinding; every block is offline by then, since unbinding an online one leaks it for good;
  *  4. shrinking and destroying: a full region refuses to create;
- *  5. one new device after the other, whole up to its driver, and then those that grow; devices that
- *     stay without a driver last, since a new_id for another would catch them;
+ *  5. one new device after the other, whole up to its driver, and then those that grow; devices
+ * that stay without a driver last, since a new_id for another would catch them;
  *  6. bringing memory online as movable; then what does not come back: wiping, after it names and
  *     access, and memory for the kernel's own use at the very end.
  */
@@ -103,7 +103,7 @@ int plan_set_name(Plan *plan, size_t device, const char *name) {
         return 0;
 }
 
-/* --- pairing ------------------------------------------------------------------------------------ */
+/* --- pairing ---------------------------------------------------------------------------------- */
 
 static int plan_add_device(Plan *plan, const DaxDevice *before, const DaxDevice *after,
                            PlanAction action) {
@@ -218,7 +218,7 @@ static int plan_pair(Plan *plan, bool shown) {
 #define DIFFERS_IN_BUILD                                                                           \
         (DAX_DIFFERS_RANGES | DAX_DIFFERS_ALIGN | DAX_DIFFERS_MODE | DAX_DIFFERS_MEMMAP)
 
-/* --- completing --------------------------------------------------------------------------------- */
+/* --- completing ------------------------------------------------------------------------------- */
 
 /* The state of block @number in @device; @otherwise where it is absent or not listed. */
 static DaxBlockState block_state_in(const DaxDevice *device, uint64_t number,
@@ -366,7 +366,7 @@ static int plan_complete(Plan *plan, const PlanOptions *options, Failure *failur
         return 0;
 }
 
-/* --- refusing ----------------------------------------------------------------------------------- */
+/* --- refusing --------------------------------------------------------------------------------- */
 
 /* What of the device changes that its driver must let go for. */
 static bool device_is_rebuilt(const PlanDevice *device) {
@@ -415,13 +415,15 @@ static int plan_refuse(Plan *plan, const PlanOptions *options, Failure *failure)
         return 0;
 }
 
-/* --- steps -------------------------------------------------------------------------------------- */
+/* --- steps ------------------------------------------------------------------------------------ */
 
 static int planner_add(Planner *planner, PlanStep step) {
         return ARRAY_APPEND(planner->plan->steps, planner->plan->n_steps, step);
 }
 
-/* Whether the files that name the node must be written anew: they go by place, and access by mode. */
+/*
+ * Whether the files that name the node must be written anew: they go by place, and access by mode.
+ */
 static bool device_is_renamed(const PlanDevice *device) {
         if (device->action == PLAN_KEEP)
                 return false;
@@ -669,7 +671,9 @@ static int add_mapping(Planner *planner, size_t i, DaxRange range) {
         return planner_add(planner, (PlanStep){ .op = PLAN_MAPPING, .device = i, .range = range });
 }
 
-/* From the ranges that are left to those that are wanted: by size where first fit gives just those. */
+/*
+ * From the ranges that are left to those that are wanted: by size where first fit gives just those.
+ */
 static int add_growth(Planner *planner, size_t i) {
         const DaxRanges *target = &planner->plan->devices[i].after->ranges;
         DaxDevice *played = planner->played[i];
@@ -799,7 +803,10 @@ static int dirty_of_range(const Plan *plan, const PlanDevice *device, DaxRange r
                                 return -ENOMEM;
         }
 
-        /* what it goes on having under a name is its own; one without may be half made, not wiped yet */
+        /*
+         * what it goes on having under a name is its own; one without may be half made, not wiped
+         * yet
+         */
         for (size_t k = 0;
              device->before && device->before->mode == DAX_MODE_DEVDAX &&
              check_device_is_named(device->before) && k < device->before->ranges.count;
@@ -954,7 +961,7 @@ static int planner_run(Planner *planner) {
         return r;
 }
 
-/* --- digest ------------------------------------------------------------------------------------- */
+/* --- digest ----------------------------------------------------------------------------------- */
 
 static void digest_add(uint64_t *hash, const void *data, size_t size) {
         *hash = text_hash(*hash, data, size);

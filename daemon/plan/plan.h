@@ -2,16 +2,16 @@
 #pragma once
 
 /*
- * The difference between two pictures of one region as steps that the kernel will take. Pure: no I/O,
- * no clock, no memory of earlier calls.
+ * The difference between two pictures of one region as steps that the kernel will take. Pure: no
+ * I/O, no clock, no memory of earlier calls.
  *
- * plan_new(now, wanted): devices of `wanted` with the name of a device of `now` are that device; the
- * others are new; devices of `now` that `wanted` does not have are destroyed (instance 0, which the
- * kernel never deletes, is emptied; where `wanted` has no memory in it, it serves as the first new
- * one). A device half made is paired by its name like any other: what shall be planned onward after a
- * crash gives new devices no name, or the name of their own CREATE. The caller leaves in `wanted`
- * unchanged what is not its own. Making, resizing, applying a layout, rolling back, recovering and
- * repairing are all this one call with another `wanted`.
+ * plan_new(now, wanted): devices of `wanted` with the name of a device of `now` are that device;
+ * the others are new; devices of `now` that `wanted` does not have are destroyed (instance 0, which
+ * the kernel never deletes, is emptied; where `wanted` has no memory in it, it serves as the first
+ * new one). A device half made is paired by its name like any other: what shall be planned onward
+ * after a crash gives new devices no name, or the name of their own CREATE. The caller leaves in
+ * `wanted` unchanged what is not its own. Making, resizing, applying a layout, rolling back,
+ * recovering and repairing are all this one call with another `wanted`.
  */
 
 #include "daemon/dax/region.h"
@@ -81,8 +81,8 @@ typedef struct PlanOptions {
 } PlanOptions;
 
 /*
- * Returns 0, a Condition with its sentence in @failure when the kernel (or daxd's own promise) would
- * refuse, or -ENOMEM. The pictures stay the caller's.
+ * Returns 0, a Condition with its sentence in @failure when the kernel (or daxd's own promise)
+ * would refuse, or -ENOMEM. The pictures stay the caller's.
  */
 int plan_new(const DaxRegion *now, const DaxRegion *wanted, const PlanOptions *options,
              Plan **ret_plan, Failure *failure);

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Growing plain arrays of (pointer, count): room is made in powers of two, so that the capacity need
- * not be stored.
+ * Growing plain arrays of (pointer, count): room is made in powers of two, so that the capacity
+ * need not be stored.
  */
 
 #include <errno.h>

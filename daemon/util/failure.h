@@ -4,8 +4,8 @@
 /*
  * What went wrong, for the user. Functions that can fail for a reason the user should know return a
  * negative errno where the program itself is in trouble (out of memory, a bug: only handed upward)
- * and a positive Condition where the world is not as asked; then the Failure holds one sentence that
- * says what was attempted, on which object, with which value, why not, and what to do.
+ * and a positive Condition where the world is not as asked; then the Failure holds one sentence
+ * that says what was attempted, on which object, with which value, why not, and what to do.
  */
 
 #include "daemon/util/cleanup.h"

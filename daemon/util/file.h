@@ -19,14 +19,16 @@ int file_read(int dir, const char *path, int flags, size_t max, char **ret_text,
 
 /*
  * Puts @text in the place of @path: a temporary file beside it, renamed. With @lasting the file and
- * its directory are on disk when it returns. Returns 0 or an errno; then the old file is still there.
+ * its directory are on disk when it returns. Returns 0 or an errno; then the old file is still
+ * there.
  */
 int file_replace(int dir, const char *path, const char *text, size_t size, mode_t mode,
                  int lasting);
 
 /*
- * Opens a file that nothing is written to, for locks to be taken on it; makes it, for its owner alone,
- * where it is missing. Returns the descriptor, closed by the caller, or an errno; -EBADFD: it is no file.
+ * Opens a file that nothing is written to, for locks to be taken on it; makes it, for its owner
+ * alone, where it is missing. Returns the descriptor, closed by the caller, or an errno; -EBADFD:
+ * it is no file.
  */
 int file_open_lock(int dir, const char *path);
 

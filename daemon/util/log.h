@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-/* The journal, or standard error where there is none. Text is one line; callers escape what others said. */
+/*
+ * The journal, or standard error where there is none. Text is one line; callers escape what others
+ * said.
+ */
 
 #include "daemon/util/cleanup.h"
 
@@ -41,8 +44,9 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
 #define log_error(...) log_line(LOG_ERR, NULL, __VA_ARGS__)
 
 /*
- * How much is said, and where, of the whole process: by the words of org.freedesktop.LogControl1(5).
- * Setting returns false for what cannot be had. The level is that of libc, debug until it is set.
+ * How much is said, and where, of the whole process: by the words of
+ * org.freedesktop.LogControl1(5). Setting returns false for what cannot be had. The level is that
+ * of libc, debug until it is set.
  */
 const char *log_level(void);
 bool log_set_level(const char *level);

@@ -17,13 +17,17 @@ int text_parse_u64(const char *text, uint64_t *ret_value);
 int text_parse_hex(const char *text, uint64_t *ret_value); /* the same, hexadecimal without 0x */
 int text_parse_u32(const char *text, uint32_t *ret_value);
 
-/* Reads a size: a number as above, or decimal with K, M, G or T (powers of 1024). The same errors. */
+/*
+ * Reads a size: a number as above, or decimal with K, M, G or T (powers of 1024). The same errors.
+ */
 int text_parse_size(const char *text, uint64_t *ret_bytes);
 
 /* Reads "dax<region>.<instance>". Returns 0 or -EINVAL. */
 int text_parse_device_name(const char *text, uint32_t *ret_region, uint32_t *ret_instance);
 
-/* Whether @text may be a label: [a-z0-9][a-z0-9._-]{0,62}, nothing that reads as a device or "all". */
+/*
+ * Whether @text may be a label: [a-z0-9][a-z0-9._-]{0,62}, nothing that reads as a device or "all".
+ */
 bool text_is_label(const char *text);
 
 /* Whether @text may name a user or group where udev reads it: of a-z, 0-9, '_' and '-'. */
@@ -37,7 +41,8 @@ bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 
 /*
  * Copies @text with everything that a terminal or journal could take for more than text written as
- * \xHH: control characters, bytes that are no valid UTF-8, marks of direction. At most @max bytes of
+ * \xHH: control characters, bytes that are no valid UTF-8, marks of direction. At most @max bytes
+ * of
  * @text are shown, then "...". NULL when out of memory.
  */
 char *text_escape(const char *text, size_t max);

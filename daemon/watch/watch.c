@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The udev monitor. libudev's filter lets pass what root's udevd sent (or, in a network namespace of
- * tests, who plays it). The kernel keeps as much for a reader as net.core.rmem_max allows; what comes
- * then is lost, which it says with ENOBUFS (netlink(7)).
+ * The udev monitor. libudev's filter lets pass what root's udevd sent (or, in a network namespace
+ * of tests, who plays it). The kernel keeps as much for a reader as net.core.rmem_max allows; what
+ * comes then is lost, which it says with ENOBUFS (netlink(7)).
  */
 
 #include "daemon/watch/watch.h"

@@ -348,8 +348,8 @@ static int refuse_held(const Step *step) {
 }
 
 /*
- * The kernel unbinds by name, and in the moment before somebody may have destroyed the device and made
- * another of its name: that one gets its driver back.
+ * The kernel unbinds by name, and in the moment before somebody may have destroyed the device and
+ * made another of its name: that one gets its driver back.
  */
 static int refuse_anothers(Step *step, const char *driver) {
         uint64_t identity;

@@ -8,7 +8,7 @@
 int driver_bind(Step *step);
 int driver_unbind(Step *step);
 /*
- * Undoes what a bind that died in the middle may have left: puts auto_online_blocks back to what it had
- * found, and takes back the id that it had given a driver. Either may be there no more.
+ * Undoes what a bind that died in the middle may have left: puts auto_online_blocks back to what it
+ * had found, and takes back the id that it had given a driver. Either may be there no more.
  */
 int driver_restore(Worker *worker, const WorkerRequest *request, WorkerDone *done);

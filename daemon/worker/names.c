@@ -42,7 +42,9 @@ static int folder_check(int folder) {
         return st.st_uid != 0 || (st.st_mode & 0022) ? -EPERM : 0;
 }
 
-/* Opens the folder, which must be root's alone. -ENOENT where there is none and @make is not set. */
+/*
+ * Opens the folder, which must be root's alone. -ENOENT where there is none and @make is not set.
+ */
 static int names_open(Names *names, bool make) {
         int r;
 

@@ -11,8 +11,8 @@
  * and udev keeps it for as long as it knows the device. The other two the rule puts in from the
  * device's attributes, so that it finds nothing for a device that has been reshaped. A link called
  * after the device points to its file: that is how the worker finds it, and what was left for an
- * earlier device of that name. As long as a name is being given the link says so: if it stays so, the
- * name is taken back when the device is read next.
+ * earlier device of that name. As long as a name is being given the link says so: if it stays so,
+ * the name is taken back when the device is read next.
  */
 
 #include "daemon/worker/kernel.h"
@@ -50,8 +50,8 @@ int names_read(Names *names, const DaxDevice *device, uint64_t start, NamesEntry
 /* Whether what has been given, or was about to be, is for the device as it is in the picture. */
 bool names_are_for(Names *names, const DaxDevice *device, uint64_t start);
 /*
- * Keeps others from taking back what is being given in this region. 0 or an errno: -EWOULDBLOCK where
- * somebody else has it and @wait is not set. He may hang in the kernel.
+ * Keeps others from taking back what is being given in this region. 0 or an errno: -EWOULDBLOCK
+ * where somebody else has it and @wait is not set. He may hang in the kernel.
  */
 int names_lock(const KernelRegion *region, bool wait);
 void names_unlock(const KernelRegion *region);
@@ -65,5 +65,7 @@ int names_link(Names *names, const char *device, const NamesKey *key);
 /* Takes back whatever was given to a device of this name. 0 also when nothing was. */
 int names_remove_file(Names *names, const char *device);
 int names_unlink(Names *names, const char *device);
-/* Both, for a device of @region that is gone: what is still there could not be taken back before. */
+/*
+ * Both, for a device of @region that is gone: what is still there could not be taken back before.
+ */
 void names_forget(Names *names, const KernelRegion *region, const char *device);

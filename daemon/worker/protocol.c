@@ -4,8 +4,8 @@
  * Both sides of the conversation between daxd and daxd-worker. An answer's packet has one message
  * after the other; every message is a head, then one body or a list of elements of one size, then
  * zeroes up to the next multiple of eight bytes. Whoever receives checks length, type, enums,
- * terminations and counts before anything of a message is believed; a message that fails is -EBADMSG
- * and leaves nothing behind but what earlier messages brought.
+ * terminations and counts before anything of a message is believed; a message that fails is
+ * -EBADMSG and leaves nothing behind but what earlier messages brought.
  */
 
 #include "daemon/worker/protocol.h"

@@ -3,13 +3,13 @@
 
 /*
  * What daxd and daxd-worker say to each other over one SOCK_SEQPACKET connection. One request at a
- * time; the answer is any number of messages, several to a packet, and then exactly one DONE. While a
- * request runs, daxd may send CANCEL, which has no answer of its own: the request ends with
+ * time; the answer is any number of messages, several to a packet, and then exactly one DONE. While
+ * a request runs, daxd may send CANCEL, which has no answer of its own: the request ends with
  * ECANCELED, or as it would have, when it was too late. Both ends come from one build: another
  * version is refused.
  *
- * Messages are plain structs in host order; every string ends with a zero byte within its field. The
- * receiver checks length, type and fields before it looks (protocol.c), both ways.
+ * Messages are plain structs in host order; every string ends with a zero byte within its field.
+ * The receiver checks length, type and fields before it looks (protocol.c), both ways.
  */
 
 #include "daemon/dax/machine.h"
@@ -55,8 +55,8 @@ typedef struct WorkerRequest {
         char value[16];    /* RESTORE: what to write to auto_online_blocks, or "" */
         uint64_t follows;  /* STEPS: serial of those before of the same plan; 0: the first */
         /*
-         * As the region is known to daxd, 0: not known. STEPS are STALE when it is another; to REGION
-         * there are no names in the answer when it is this one.
+         * As the region is known to daxd, 0: not known. STEPS are STALE when it is another; to
+         * REGION there are no names in the answer when it is this one.
          */
         uint64_t outline;
         uint32_t n_steps; /* STEPS: so many WorkerSteps follow in the packet */
@@ -93,8 +93,8 @@ typedef struct WorkerStep {
 #define WORKER_MADE_LINE "{\"made\":%u,\"name\":\"%s\",\"identity\":%llu}\n"
 
 /*
- * And before it tells a driver by new_id to take a device: from now on the name has to be taken back
- * by remove_id, whatever comes.
+ * And before it tells a driver by new_id to take a device: from now on the name has to be taken
+ * back by remove_id, whatever comes.
  */
 #define WORKER_ID_LINE "{\"id\":\"%s\",\"mode\":\"%s\"}\n"
 
@@ -150,9 +150,9 @@ typedef struct WorkerDone {
 } WorkerDone;
 
 /*
- * Memory that daxd shares with one worker: what the worker is at is seen there also while it hangs in
- * the kernel, and it wakes nobody. What daxd reads may be of two moments, so it is for showing and for
- * nothing else.
+ * Memory that daxd shares with one worker: what the worker is at is seen there also while it hangs
+ * in the kernel, and it wakes nobody. What daxd reads may be of two moments, so it is for showing
+ * and for nothing else.
  */
 typedef struct WorkerBoard {
         _Atomic uint64_t serial; /* of the STEPS; what follows is of no others */
@@ -161,11 +161,13 @@ typedef struct WorkerBoard {
         _Atomic uint64_t total;  /* 0: it does not tell */
 } WorkerBoard;
 
-/* Makes one. Returns the descriptor by which it is handed on, which is the caller's, or an errno. */
+/*
+ * Makes one. Returns the descriptor by which it is handed on, which is the caller's, or an errno.
+ */
 int worker_board_new(WorkerBoard **ret_board);
 /*
- * Maps the one behind the descriptor, which nobody may be able to make shorter: who then looked at it
- * would be killed. 0, -EINVAL where it is not so, or another errno.
+ * Maps the one behind the descriptor, which nobody may be able to make shorter: who then looked at
+ * it would be killed. 0, -EINVAL where it is not so, or another errno.
  */
 int worker_board_map(int fd, WorkerBoard **ret_board);
 WorkerBoard *worker_board_free(WorkerBoard *board);
@@ -175,10 +177,10 @@ typedef struct WorkerAnswer {
         uint64_t serial;
         bool done;
         WorkerDone result;
-        DaxMachine
-                machine; /* block_size and auto_online, and the regions with the devices that were read */
-        uint64_t outline; /* of the region, where it was read; 0: it was not */
-        DaxName *names;   /* every device that there is; none where the outline is enough */
+        DaxMachine machine; /* block_size and auto_online, and the regions with the devices that
+                               were read */
+        uint64_t outline;   /* of the region, where it was read; 0: it was not */
+        DaxName *names;     /* every device that there is; none where the outline is enough */
         size_t n_names;
         WorkerHolder *holders;
         size_t n_holders;
@@ -209,23 +211,23 @@ int worker_send_device(WorkerSender *sender, const DaxDevice *device);
 int worker_send_holder(WorkerSender *sender, const WorkerHolder *holder);
 int worker_send_done(WorkerSender *sender, const WorkerDone *done);
 /*
- * Takes the next request, and its steps into @steps, which has room for WORKER_STEPS_MAX. @ret_fds are
- * the descriptors that came with it, in the order in which WorkerOp names them, then -1. Returns 1, 0 at
- * the end of the connection, -EBADMSG for a malformed one, or another errno.
+ * Takes the next request, and its steps into @steps, which has room for WORKER_STEPS_MAX. @ret_fds
+ * are the descriptors that came with it, in the order in which WorkerOp names them, then -1.
+ * Returns 1, 0 at the end of the connection, -EBADMSG for a malformed one, or another errno.
  */
 int worker_receive_request(int fd, int flags, WorkerRequest *ret_request, WorkerStep *steps,
                            int ret_fds[static WORKER_FDS_MAX]);
 void worker_close_fds(int (*fds)[WORKER_FDS_MAX]); /* those that are not -1 */
 
 /*
- * daxd's side: never blocks. @steps are request->n_steps, @fds as many descriptors as go with such a
- * request; both stay the caller's.
+ * daxd's side: never blocks. @steps are request->n_steps, @fds as many descriptors as go with such
+ * a request; both stay the caller's.
  */
 int worker_send_request(int fd, const WorkerRequest *request, const WorkerStep *steps,
                         const int *fds);
 /*
- * Takes one packet into @answer. Returns 1 when one was taken (look at answer->done), 0 when none is
- * there yet, -ECONNRESET when the worker is gone, -EBADMSG when it talks nonsense, -ENOMEM.
+ * Takes one packet into @answer. Returns 1 when one was taken (look at answer->done), 0 when none
+ * is there yet, -ECONNRESET when the worker is gone, -EBADMSG when it talks nonsense, -ENOMEM.
  */
 int worker_receive_answer(int fd, WorkerAnswer *answer);
 void worker_answer_deinit(WorkerAnswer *answer);

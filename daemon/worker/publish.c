@@ -117,7 +117,9 @@ int publish_name(Step *step) {
         memcpy(step->after->label, entry.label, sizeof(entry.label));
         step->after->access = entry.access;
         step->known |= STEP_KNOWS_NAMES;
-        /* what others have done to it meanwhile is to be in the answer; a bound one keeps its shape */
+        /*
+         * what others have done to it meanwhile is to be in the answer; a bound one keeps its shape
+         */
         step_forget(step, step->after->mode == DAX_MODE_NONE ? STEP_KNOWS_SHAPE | STEP_KNOWS_MODE :
                                                                STEP_KNOWS_MODE);
         return 0;

@@ -2,9 +2,9 @@
 #pragma once
 
 /*
- * What keeps workers apart that are at the same region. Not locks of the kernel's own folders, which
- * everybody may lock, but of bytes of a file that is root's: they end with who has them, and a region
- * that comes again under its number has them still.
+ * What keeps workers apart that are at the same region. Not locks of the kernel's own folders,
+ * which everybody may lock, but of bytes of a file that is root's: they end with who has them, and
+ * a region that comes again under its number has them still.
  */
 
 #include <stdbool.h>
@@ -19,8 +19,8 @@ typedef enum RegionLock {
 /* Opens the file; the descriptor is what the others take. Or an errno. */
 int region_lock_open(void);
 /*
- * Waits for everybody, unless @shared for those who share it only. 0, or an errno: -EWOULDBLOCK where
- * somebody has it and @wait is not set. Interruptions are slept over.
+ * Waits for everybody, unless @shared for those who share it only. 0, or an errno: -EWOULDBLOCK
+ * where somebody has it and @wait is not set. Interruptions are slept over.
  */
 int region_lock_take(int fd, uint32_t region, RegionLock lock, bool shared, bool wait);
 void region_lock_release(int fd, uint32_t region, RegionLock lock);

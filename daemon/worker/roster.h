@@ -2,10 +2,10 @@
 #pragma once
 
 /*
- * Which devices a region has, listed once and then followed: the kernel numbers its events, and each
- * device that comes or goes is one. As long as there were no others than those that this worker has
- * caused itself, the list is still true; else it is made anew. So what a step costs does not grow with
- * the region.
+ * Which devices a region has, listed once and then followed: the kernel numbers its events, and
+ * each device that comes or goes is one. As long as there were no others than those that this
+ * worker has caused itself, the list is still true; else it is made anew. So what a step costs does
+ * not grow with the region.
  */
 
 #include "daemon/worker/kernel.h"
@@ -16,7 +16,9 @@ typedef struct Roster {
         bool listed;
 } Roster;
 
-/* Makes roster->names those of @region now; @event_fd is /sys/kernel/uevent_seqnum. 0 or an errno. */
+/*
+ * Makes roster->names those of @region now; @event_fd is /sys/kernel/uevent_seqnum. 0 or an errno.
+ */
 int roster_update(Roster *roster, const KernelRegion *region, int event_fd);
 /* This worker has caused an event about a device that stays. */
 void roster_event(Roster *roster);

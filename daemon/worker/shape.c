@@ -243,8 +243,8 @@ static bool is_untouched(const Step *step, const char *name) {
 }
 
 /*
- * Ours, when others have been created meanwhile: the only new one that is still as the kernel has made
- * it, since nobody but us goes on with it.
+ * Ours, when others have been created meanwhile: the only new one that is still as the kernel has
+ * made it, since nobody but us goes on with it.
  */
 static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
         const KernelNames *before = &step->worker->roster.names;
@@ -267,9 +267,9 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
 }
 
 /*
- * Creates a device and finds out what it is called: `create` reads the name of the youngest, which is
- * ours when just one has come and no other event was there. Otherwise another agent may have been at
- * it at the same moment.
+ * Creates a device and finds out what it is called: `create` reads the name of the youngest, which
+ * is ours when just one has come and no other event was there. Otherwise another agent may have
+ * been at it at the same moment.
  */
 static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
         Worker *worker = step->worker;

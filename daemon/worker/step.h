@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * Steps of a plan, one after the other. Each is checked here as if an enemy had sent it, then carried
- * out and read back by the file of its kind. All of those return 0, a WorkerProblem told in
+ * Steps of a plan, one after the other. Each is checked here as if an enemy had sent it, then
+ * carried out and read back by the file of its kind. All of those return 0, a WorkerProblem told in
  * step->done, or a negative errno.
  */
 
@@ -51,9 +51,9 @@ typedef struct Step {
 } Step;
 
 /*
- * Runs the steps of @request up to the first that fails; done->steps is how many did not. Sends every
- * device whose last step that was. What has been made stands in the file @record_fd before the next
- * step begins.
+ * Runs the steps of @request up to the first that fails; done->steps is how many did not. Sends
+ * every device whose last step that was. What has been made stands in the file @record_fd before
+ * the next step begins.
  */
 int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int record_fd,
               WorkerDone *done);

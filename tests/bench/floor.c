@@ -7,10 +7,10 @@
  *     bench-floor REGION destroy
  *
  * REGION is the folder that holds dax_region/ and the devices. `make` makes devices in devdax mode,
- * the first of them out of instance 0, which has to be empty; with `change` it has udev run its rules
- * for each, as whoever names devices must. With `name` it also reads each back, and gives it the label
- * f000, f001 and so on (raw_name()). `destroy` destroys all there are. Prints the microseconds that it
- * took.
+ * the first of them out of instance 0, which has to be empty; with `change` it has udev run its
+ * rules for each, as whoever names devices must. With `name` it also reads each back, and gives it
+ * the label f000, f001 and so on (raw_name()). `destroy` destroys all there are. Prints the
+ * microseconds that it took.
  */
 
 #include "tests/bench/raw.h"

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * The kernel's attributes with nothing around them: what daxd is measured against. FOLDER is one that
- * holds dax_region/ and the devices, a device's own, or a driver's. What fails ends the program with one line.
+ * The kernel's attributes with nothing around them: what daxd is measured against. FOLDER is one
+ * that holds dax_region/ and the devices, a device's own, or a driver's. What fails ends the
+ * program with one line.
  */
 
 #include <limits.h>
@@ -22,7 +23,8 @@ void raw_get(const char *folder, const char *attribute, char *ret, size_t size);
 
 void raw_bind(const char *device);
 /*
- * Makes one of @size bytes (as text) in devdax mode, out of the empty device @name, or where that is
+ * Makes one of @size bytes (as text) in devdax mode, out of the empty device @name, or where that
+ * is
  * "" out of a new one, whose name it puts there.
  */
 void raw_make(const char *folder, const char *size, char name[static RAW_NAME_SIZE]);

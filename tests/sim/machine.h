@@ -11,8 +11,8 @@ typedef struct Machine Machine;
 typedef struct MachineOptions {
         const char *kernel;
         bool region_idle, memmap_possible;
-        uint64_t
-                block_size; /* of memory; a power of two, as x86 has it with little memory or much */
+        uint64_t block_size; /* of memory; a power of two, as x86 has it with little memory or much
+                              */
 } MachineOptions;
 
 /* A machine that has booted, without regions. Returns 0 or a negative errno. */

@@ -86,7 +86,10 @@ void memory_clear_trouble(World *world);
 /* Shrinks to whole blocks; false when none is left. */
 bool memory_trim(const World *world, uint64_t *start, uint64_t *end);
 
-/* Who maps memory for devdax, or no longer, needs the lock for a moment. No signal ends his waiting. */
+/*
+ * Who maps memory for devdax, or no longer, needs the lock for a moment. No signal ends his
+ * waiting.
+ */
 void memory_await_turn(World *world);
 
 int memory_add(World *world, const Write *write, int node, uint64_t start, uint64_t size);

@@ -93,8 +93,8 @@ static bool device_is_held(World *world, void *data) {
 }
 
 /*
- * Waits until nobody holds the device's lock, with that of its region. NULL: it went meanwhile, or the
- * writer is to end.
+ * Waits until nobody holds the device's lock, with that of its region. NULL: it went meanwhile, or
+ * the writer is to end.
  */
 static Device *device_of(Write *write, int *ret_error) {
         Region *locked = NULL; /* cannot go meanwhile */

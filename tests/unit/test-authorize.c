@@ -213,7 +213,9 @@ static unsigned weigh_text(const DaxMachine *machine, const char *region, const 
         return weigh_layout(layout, machine);
 }
 
-/* What a layout says, and what it takes: region 0 has system-ram "ram", and "cache"; 1 has "cold". */
+/*
+ * What a layout says, and what it takes: region 0 has system-ram "ram", and "cache"; 1 has "cold".
+ */
 static void test_layouts(void **state) {
         static const struct {
                 const char *region, *device;

@@ -24,7 +24,7 @@
 #define START (UINT64_C(4) << 30)
 #define BLOCK (128 * MIB)
 
-/* --- a region ----------------------------------------------------------------------------------- */
+/* --- a region --------------------------------------------------------------------------------- */
 
 static DaxDevice *add_device(DaxRegion *region, uint32_t instance, const char *label,
                              uint64_t offset, uint64_t size, DaxMode mode) {
@@ -108,7 +108,7 @@ static Record *new_record(const Plan *plan) {
         return record;
 }
 
-/* --- the file ----------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------- */
 
 typedef struct Place {
         char path[64];
@@ -390,7 +390,7 @@ static void test_newer_version(void **state) {
         place_deinit(&place);
 }
 
-/* --- settling ----------------------------------------------------------------------------------- */
+/* --- settling --------------------------------------------------------------------------------- */
 
 static void settle(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                    char **ret_strangers) {
@@ -514,7 +514,7 @@ static void test_own_changed_by_others_is_told(void **state) {
         assert_same_device(dax_region_find(wanted, "dax0.5"), dax_region_find(now, "dax0.5"));
 }
 
-/* --- owners ------------------------------------------------------------------------------------- */
+/* --- owners ----------------------------------------------------------------------------------- */
 
 static void fill(Owners *owners, DaxRegion *region) {
         assert_int_equal(owners_fill(owners, region), 0);
@@ -532,7 +532,9 @@ static void test_owners(void **state) {
         assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
         assert_false(damaged);
 
-        /* nobody was in a region that is as the kernel leaves it; anybody may have been elsewhere */
+        /*
+         * nobody was in a region that is as the kernel leaves it; anybody may have been elsewhere
+         */
         fill(owners, fresh);
         assert_int_equal(fresh->n_owned, 0);
         fill(owners, used);
