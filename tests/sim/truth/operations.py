@@ -22,7 +22,7 @@ The verbs:
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
     iomem REGION, refcnt MODULE, reset, look
-    pin BLOCK, unpin                    a page of it cannot move; see waiting.py
+    pin|occupy BLOCK, unpin             a page of it cannot move, or is the kernel's; see waiting.py
     interrupt SIGNAL OPERATION...       in another process, which gets the signal when the block
                                         with the pinned page goes offline
     meanwhile BLOCK SIGNAL|- OPERATION... [/ SIGNAL|- OPERATION...]...
@@ -52,7 +52,7 @@ import traces
 from generate import Generator
 from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, errno_name,
                      is_imitation, link_name, parse_bytes, read, write)
-from waiting import Writer, die_with_parent, pin, write_once
+from waiting import Writer, die_with_parent, occupy, pin, write_once
 
 # What an operation may take before it counts as hanging; emulated machines are slow.
 LIMIT_SECONDS = 60
@@ -218,6 +218,9 @@ class Executor:
     def do_pin(self, block):
         self.pins.append(pin(self.machine, block))
         self.pinned = block
+
+    def do_occupy(self, block):
+        self.pins.append(occupy(self.machine, block))
 
     def do_unpin(self):
         while self.pins:

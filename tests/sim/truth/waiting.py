@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What makes others wait, and who waits: pages that cannot move, and operations in processes of their
-own, which get signals."""
+"""What makes others wait, and who waits: pages that cannot be moved or never will, and operations in
+processes of their own, which get signals."""
 
 import ctypes
+import errno
 import json
 import mmap
 import os
@@ -48,33 +49,65 @@ def await_that(predicate, what):
 def pin(machine, block):
     """A page of the block stays where it is until release(), and the kernel tries to move it without
     end. It must be the only block of its node that is online."""
-    return (ImitatedPin if is_imitation() else Pin)(machine, block)
+    return Imitated(machine, block, pinned=True) if is_imitation() else Pin(machine, block)
 
 
-class ImitatedPin:
-    def __init__(self, machine, block):
+def occupy(machine, block):
+    """A page of the block is the kernel's own until release(), and the kernel does not even try. It
+    must be the only block of its node that is online, and not in the zone Movable."""
+    if is_imitation():
+        return Imitated(machine, block, offline_errno=errno.EBUSY)
+    return Occupation(machine, block)
+
+
+class Imitated:
+    def __init__(self, machine, block, **trouble):
         from control import Control  # there is one in the imitation only
 
         self.sim = Control()
-        self.sim.block(int(machine.block_name(block).removeprefix("memory")), pinned=True)
+        self.sim.block(int(machine.block_name(block).removeprefix("memory")), **trouble)
 
     def release(self):
         self.sim.calm()
         self.sim.close()
 
 
+class OfItsNode:
+    """While it lasts, memory is taken from the node of a block only."""
+
+    def __init__(self, machine, block):
+        [self.node] = [int(entry[4:]) for entry in os.listdir(machine.folder(block))
+                       if re.fullmatch("node[0-9]+", entry)]
+
+    def __enter__(self):
+        # The kernel takes a moment until it lets processes have memory of a node that is new.
+        await_that(lambda: set_policy(MPOL_BIND, 1 << self.node), f"memory of node {self.node}")
+
+    def __exit__(self, *_):
+        set_policy(MPOL_DEFAULT, 0)
+
+
+class Occupation:
+    """What is written to a pipe lies there in pages that nobody but the kernel has."""
+
+    def __init__(self, machine, block):
+        self.pipe = os.pipe()
+        with OfItsNode(machine, block):
+            os.write(self.pipe[1], bytes(PAGE))
+
+    def release(self):
+        for fd in self.pipe:
+            os.close(fd)
+
+
 class Pin:
     """A pipe holds it."""
 
     def __init__(self, machine, block):
-        [node] = [int(entry[4:]) for entry in os.listdir(machine.folder(block))
-                  if re.fullmatch("node[0-9]+", entry)]
         self.pipe = os.pipe()
         self.memory = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        # The kernel takes a moment until it lets processes have memory of a node that is new.
-        await_that(lambda: set_policy(MPOL_BIND, 1 << node), f"memory of node {node}")
-        self.memory[0] = 1
-        set_policy(MPOL_DEFAULT, 0)
+        with OfItsNode(machine, block):
+            self.memory[0] = 1
         self.hold_page(int(machine.block_name(block).removeprefix("memory")))
 
     def hold_page(self, number):
