@@ -57,9 +57,8 @@ typedef struct DaxRegion {
         uint64_t outline; /* dax_region_outline(), known since then */
         bool sealed;
 
-        DaxRanges
-                leaked; /* sorted; free to the kernel, but still System RAM: nothing may lie here */
-        DaxOwned *owned; /* whose the memory was that a device may get next */
+        DaxRanges leaked; /* sorted; free to the kernel, but still System RAM: not for placing */
+        DaxOwned *owned;  /* whose the memory was that a device may get next */
         size_t n_owned;
 } DaxRegion;
 
