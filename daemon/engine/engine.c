@@ -40,6 +40,7 @@ typedef struct Queue {
         size_t n_jobs;
         bool reading;          /* because of an event */
         bool passed_over;      /* an inventory came too late for it: to be read once more */
+        bool reading_again;    /* because of that */
         uint64_t put_number;   /* of its picture, see Engine.puts */
         uint64_t names_seqnum; /* last uevent before its attributes and names were read */
         Event *events;         /* that the picture does not know yet */
@@ -74,6 +75,7 @@ struct Engine {
         size_t n_listeners;
         Refresh *refreshing;   /* those that the running inventory will answer */
         Refresh *refresh_next; /* those that came too late for it */
+        Refresh *refreshed;    /* those that wait for what it has passed over */
         bool inventory_runs;
         uint64_t puts;           /* pictures that have been put into the machine's, numbered */
         uint64_t inventory_puts; /* the last before the running inventory began */
@@ -762,6 +764,25 @@ const DaxDevice *engine_find_label(const Engine *engine, const char *label, uint
         return device;
 }
 
+/* --- Refresh ---------------------------------------------------------------------------------- */
+
+static void refresh_answer(Refresh *refresh, const Failure *failure) {
+        while (refresh) {
+                Refresh *next = refresh->next;
+
+                if (refresh->done)
+                        refresh->done(failure, refresh->userdata);
+                free(refresh);
+                refresh = next;
+        }
+}
+
+static void refresh_append(Refresh **list, Refresh *more) {
+        while (*list)
+                list = &(*list)->next;
+        *list = more;
+}
+
 /* --- reading because of events ---------------------------------------------------------------- */
 
 static void queue_log_unread(const Queue *queue, const char *why) {
@@ -777,7 +798,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         bool missing = false;
         int r;
 
-        queue->reading = false;
+        queue->reading = queue->reading_again = false;
         engine->calls--;
         known = dax_machine_find_region(&engine->machine, queue->region);
         if (error < 0 || answer->result.problem != WORKER_OK) {
@@ -807,20 +828,25 @@ static int queue_read(Queue *queue) {
                             .done = queue_read_done,
                             .userdata = queue };
 
+        queue->reading_again = queue->passed_over;
         queue->passed_over = false;
-        if (!region)
+        if (!region) {
+                queue->reading_again = false;
                 return engine_inventory(queue->engine);
+        }
         task.request.region_start = region->start;
         task.request.region_size = region->size;
-        if (workers_call(queue->engine->workers, &task, NULL) < 0)
+        if (workers_call(queue->engine->workers, &task, NULL) < 0) {
+                queue->reading_again = false;
                 return -ENOMEM;
+        }
         queue->reading = true;
         queue->engine->calls++;
         return 0;
 }
 
 /* Lets the next thing begin, when there is one and nothing runs. */
-static void queue_run(Queue *queue) {
+static void queue_begin_next(Queue *queue) {
         Engine *engine = queue->engine;
         Job *job = queue->jobs;
 
@@ -834,6 +860,29 @@ static void queue_run(Queue *queue) {
         if (!job && engine->settled && !engine->stopping &&
             (queue->n_events > 0 || queue->passed_over) && queue_read(queue) < 0)
                 queue_log_unread(queue, text_errno(ENOMEM));
+}
+
+/* A job that runs reads for itself: nobody waits for its end. */
+static bool queue_is_behind(const Queue *queue) {
+        const Engine *engine = queue->engine;
+
+        return queue->reading_again ||
+               (queue->passed_over && engine->settled && !engine->stopping &&
+                (!queue->jobs || queue->jobs->stage == JOB_QUEUED));
+}
+
+/* Who has asked for a Refresh is to see what there was when he did. */
+static void engine_answer_refreshed(Engine *engine) {
+        for (size_t i = 0; i < engine->n_queues; i++)
+                if (queue_is_behind(engine->queues[i]))
+                        return;
+
+        refresh_answer(TAKE_PTR(engine->refreshed), NULL);
+}
+
+static void queue_run(Queue *queue) {
+        queue_begin_next(queue);
+        engine_answer_refreshed(queue->engine);
 }
 
 static DaxRegion *engine_region_of_block(const Engine *engine, uint64_t block) {
@@ -920,17 +969,6 @@ void engine_lost_events(Engine *engine) {
 
 /* --- inventory -------------------------------------------------------------------------------- */
 
-static void refresh_answer(Refresh *refresh, const Failure *failure) {
-        while (refresh) {
-                Refresh *next = refresh->next;
-
-                if (refresh->done)
-                        refresh->done(failure, refresh->userdata);
-                free(refresh);
-                refresh = next;
-        }
-}
-
 static bool machine_has(const DaxMachine *machine, const DaxRegion *region) {
         const DaxRegion *same = dax_machine_find_region(machine, region->id);
 
@@ -1002,7 +1040,12 @@ static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
                 log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD }, "%s",
                          failure.message);
 
-        refresh_answer(TAKE_PTR(engine->refreshing), failure.message ? &failure : NULL);
+        if (failure.message) {
+                refresh_answer(TAKE_PTR(engine->refreshing), &failure);
+        } else {
+                refresh_append(&engine->refreshed, TAKE_PTR(engine->refreshing));
+                engine_answer_refreshed(engine);
+        }
         if (engine->refresh_next && engine_inventory(engine) < 0)
                 refresh_answer(TAKE_PTR(engine->refresh_next), &failure);
 
@@ -1324,6 +1367,7 @@ void engine_stop(Engine *engine) {
         Job *next;
 
         engine->stopping = true;
+        engine_answer_refreshed(engine);
         for (Job *job = engine_first_job(engine); job; job = next) {
                 next = engine_next_job(engine, job);
                 job_cancel(job);

@@ -286,6 +286,37 @@ def reading_takes_no_name_back_that_is_being_given():
     agree()
 
 
+def stop_in_the_middle_of_a_reading(name, part):
+    """An event has the region read; who does it is stopped when he is that far. Returns him."""
+    while True:
+        write(f"{BUS}/devices/{name}/uevent", "change")
+        until = time.monotonic() + 0.3
+        while time.monotonic() < until:
+            for pid in children(system.workers.pid):
+                if has_open(pid, part):
+                    os.kill(pid, signal.SIGSTOP)
+                    return pid
+
+
+@fresh
+def refresh_sees_what_there_was_when_it_was_asked_for():
+    """Also where somebody is reading already, who has begun before it was there."""
+    foreign = create()
+    others = [create_device(2 * MIB) for _ in range(24)]
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    for size in (2 * MIB, 4 * MIB, 6 * MIB):
+        reader = stop_in_the_middle_of_a_reading(foreign, f"/{others[-1]}")
+        resize(foreign, size)
+        refresh = Call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+        until = time.monotonic() + 1  # an answer would be too early
+        while refresh.pending() and time.monotonic() < until:
+            time.sleep(0.01)
+        os.kill(reader, signal.SIGCONT)
+        refresh.result()
+        equal(shown().get(foreign, {}).get("Size"), size, f"the size of {foreign}")
+    agree()
+
+
 @fresh
 def what_another_has_added_gets_no_name():
     """It may hold what an old owner has left, and nobody has wiped it."""
