@@ -20,6 +20,13 @@ def expect(name, **wanted):
     require_same(wanted, shown(name), name)
 
 
+@test
+def what_was_done_by_hand_is_seen_after_refresh():
+    # suites before this one do it; a write to size is no event, so daxd may have seen half of it
+    ask(ROOT, "Refresh")
+    agree()
+
+
 @clean_test
 def manager_tells_of_the_machine():
     properties = get_all(ROOT, MANAGER)
