@@ -70,7 +70,7 @@ static int read_mapping(const KernelDevice *device, uint32_t number, Mappings *m
         if (r < 0)
                 return r;
         if (end < mapping.start || end - mapping.start == UINT64_MAX)
-                return -ERANGE;
+                return -EAGAIN; /* of two lives */
 
         mapping.size = end - mapping.start + 1;
         return ARRAY_APPEND(mappings->list, mappings->count, mapping);
@@ -151,12 +151,14 @@ int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret
 
 static int look(const KernelDevice *device, Mappings *ret_mappings) {
         _cleanup_mappings_ Mappings mappings = {};
-        uint64_t life, size;
+        uint64_t life, another, size, again;
+        bool had_second;
         int r;
 
         /* the size is to be that of the life that the ranges are of */
         if (kernel_device_child(device, "mapping0", &life) < 0)
                 life = device->identity;
+        had_second = kernel_device_child(device, "mapping1", &another) >= 0;
         r = attribute_read_u64(device->dir, "size", &size);
         if (r >= 0)
                 r = mappings_read_sized(device, size, &mappings);
@@ -164,6 +166,14 @@ static int look(const KernelDevice *device, Mappings *ret_mappings) {
                 return r;
         if (mappings.count > 0 && mappings.life != life)
                 return -EAGAIN;
+        /* a size that was that of two ranges is not that of the one which is left */
+        if (mappings.count == 1) {
+                r = attribute_read_u64(device->dir, "size", &again);
+                if (r < 0)
+                        return r;
+                if (had_second || again != size)
+                        return -EAGAIN;
+        }
 
         *ret_mappings = mappings;
         mappings = (Mappings){};

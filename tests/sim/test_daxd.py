@@ -213,6 +213,30 @@ def what_others_change_while_it_is_read_is_read_again():
 
 
 @fresh
+def one_range_is_not_read_with_the_size_of_two():
+    """From its start to beyond the end of the region, or over whoever lies behind it."""
+    def grow_and_shrink():
+        for change in (lambda: add_mapping(name, SECOND.start, SECOND.size // 2),
+                       lambda: resize(name, 4 * MIB)):
+            change()
+            time.sleep(0.002)  # who never stops cannot be read at all
+    name = create(region=1)
+    add_mapping(name, SECOND.start + SECOND.size - 4 * MIB, 4 * MIB)
+    seen = set()
+    stop = meanwhile(grow_and_shrink)
+    try:
+        for _ in range(200):
+            call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+            seen.add(tuple(map(tuple, shown()[name]["Ranges"])))
+    finally:
+        stop()
+    first = (SECOND.size - 4 * MIB, 4 * MIB)
+    require(seen <= {(first,), (first, (0, SECOND.size // 2))}, f"ranges were {seen}")
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
+
+
+@fresh
 def a_write_that_fails_is_rolled_back():
     before = sim.state()["regions"]
     sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
