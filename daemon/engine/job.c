@@ -20,6 +20,7 @@
 #include "daemon/util/log.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -127,9 +128,21 @@ static void job_refuse(Job *job, int r, Failure *failure) {
                    failure);
 }
 
-static void job_log(const Job *job, int priority, const char *message_id, const char *text) {
+static _printf_(4, 5) void job_log(const Job *job, int priority, const char *message_id,
+                                   const char *format, ...) {
         _cleanup_free_ const char **devices = NULL;
+        _cleanup_free_ char *text = NULL;
+        va_list args;
         size_t n = 0;
+        int r;
+
+        va_start(args, format);
+        r = vasprintf(&text, format, args);
+        va_end(args);
+        if (r < 0) {
+                text = NULL;
+                return;
+        }
 
         devices = calloc(job->plan ? job->plan->n_devices + 1 : 1, sizeof(*devices));
         for (size_t i = 0; devices && job->plan && i < job->plan->n_devices; i++)
@@ -162,7 +175,7 @@ static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%scannot go back: %s; now: %s",
                           failure_message(&job->failure), job->failure.message ? "; " : "",
                           failure_message(why), state ?: unread);
-        job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, failure_message(&failure));
+        job_log(job, LOG_ERR, LOG_MESSAGE_ROLLBACK_FAILED, "%s", failure_message(&failure));
         job->record->attempts = ATTEMPTS_MAX;
         if (record_write(job->record, engine_transactions_dir(job->engine)) < 0)
                 job_log(job, LOG_WARNING, LOG_MESSAGE_STATE_FILE,
@@ -366,7 +379,7 @@ static void job_went_back(Job *job) {
         if (!job->failure.message)
                 (void)failure_set(&job->failure, CONDITION_ROLLED_BACK,
                                   "an unfinished %s was rolled back", job->record->operation);
-        job_log(job, LOG_NOTICE, LOG_MESSAGE_ROLLED_BACK, failure_message(&job->failure));
+        job_log(job, LOG_NOTICE, LOG_MESSAGE_ROLLED_BACK, "%s", failure_message(&job->failure));
         job_finish(job, job->failure.condition == CONDITION_CANCELLED ? JOB_CANCELLED : JOB_UNDONE,
                    &job->failure);
 }
@@ -391,7 +404,7 @@ static void job_verify(Job *job) {
         r = job_publish(job, job->plan);
         if (r < 0)
                 job_log(job, LOG_ERR, LOG_MESSAGE_UNREAD,
-                        "what the region is like now cannot be kept: out of memory");
+                        "what the region is like now cannot be kept: %s", text_errno(r));
 
         if (back) {
                 job_went_back(job);
@@ -976,7 +989,8 @@ static void job_restore_done(int error, WorkerAnswer *answer, void *userdata) {
         else
                 job->record->told[0] = job->record->auto_online[0] = '\0';
         if (job->unrestored.message)
-                job_log(job, LOG_WARNING, LOG_MESSAGE_NOT_RESTORED, job->unrestored.message);
+                job_log(job, LOG_WARNING, LOG_MESSAGE_NOT_RESTORED,
+                        "cannot undo what a bind has left: %s", job->unrestored.message);
         job->stage = JOB_READING;
         job_read(job, true);
 }
