@@ -827,20 +827,17 @@ static int queue_read(Queue *queue) {
                                          .region = queue->region },
                             .done = queue_read_done,
                             .userdata = queue };
+        bool again = queue->passed_over;
 
-        queue->reading_again = queue->passed_over;
         queue->passed_over = false;
-        if (!region) {
-                queue->reading_again = false;
+        if (!region)
                 return engine_inventory(queue->engine);
-        }
         task.request.region_start = region->start;
         task.request.region_size = region->size;
-        if (workers_call(queue->engine->workers, &task, NULL) < 0) {
-                queue->reading_again = false;
+        if (workers_call(queue->engine->workers, &task, NULL) < 0)
                 return -ENOMEM;
-        }
         queue->reading = true;
+        queue->reading_again = again;
         queue->engine->calls++;
         return 0;
 }
@@ -1036,11 +1033,9 @@ static void inventory_done(int error, WorkerAnswer *answer, void *userdata) {
         if (r < 0)
                 (void)failure_set(&failure, CONDITION_KERNEL, "cannot read the regions: %s",
                                   text_errno(r));
-        if (failure.message)
+        if (failure.message) {
                 log_line(LOG_ERR, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD }, "%s",
                          failure.message);
-
-        if (failure.message) {
                 refresh_answer(TAKE_PTR(engine->refreshing), &failure);
         } else {
                 refresh_append(&engine->refreshed, TAKE_PTR(engine->refreshing));

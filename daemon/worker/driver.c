@@ -93,22 +93,20 @@ static int put_auto_online_back(const Memory *memory, const char *word) {
 
 /* Puts it back. Returns @result, or its own failure. */
 static int hold_end(Hold *hold, int result) {
-        WorkerDone unnoted = {};
-        Step step = *hold->step;
+        const Step *step = hold->step;
+        WorkerDone told = *step->done;
         int r = 0;
 
-        if (hold_changes(hold)) {
-                r = put_auto_online_back(&step.worker->memory, hold->before);
-                step.done = &unnoted; /* who restores it once more does no harm */
-                if (r >= 0)
-                        (void)step_note(&step, WORKER_AUTO_ONLINE_LINE, "");
-        }
+        if (hold_changes(hold))
+                r = put_auto_online_back(&step->worker->memory, hold->before);
+        /* who restores it once more does no harm */
+        if (hold_changes(hold) && r >= 0 && step_note(step, WORKER_AUTO_ONLINE_LINE, "") != 0)
+                *step->done = told;
 
         closep(&hold->lock_fd);
         (void)sigprocmask(SIG_SETMASK, &hold->mask, NULL);
         if (r < 0 && result == 0)
-                return result_kernel(hold->step->done, r, hold->before,
-                                     "memory/auto_online_blocks");
+                return result_kernel(step->done, r, hold->before, "memory/auto_online_blocks");
         return result;
 }
 
