@@ -42,8 +42,7 @@ bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
 /*
  * Copies @text with everything that a terminal or journal could take for more than text written as
  * \xHH: control characters, bytes that are no valid UTF-8, marks of direction. At most @max bytes
- * of
- * @text are shown, then "...". NULL when out of memory.
+ * of @text are shown, then "...". NULL when out of memory.
  */
 char *text_escape(const char *text, size_t max);
 

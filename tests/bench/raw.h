@@ -24,8 +24,7 @@ void raw_get(const char *folder, const char *attribute, char *ret, size_t size);
 void raw_bind(const char *device);
 /*
  * Makes one of @size bytes (as text) in devdax mode, out of the empty device @name, or where that
- * is
- * "" out of a new one, whose name it puts there.
+ * is "" out of a new one, whose name it puts there.
  */
 void raw_make(const char *folder, const char *size, char name[static RAW_NAME_SIZE]);
 /* Empties one that may be bound to device_dax, and deletes it unless it is instance 0. */

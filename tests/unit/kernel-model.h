@@ -4,8 +4,8 @@
 /*
  * A small model of what the kernel does with one dax region: written from what was seen of it and
  * from drivers/dax/{bus,kmem}.c, on purpose without daxd's own arithmetic on ranges. It knows
- * memory as an array of 2 MiB units, each with what was last written into it. Plain data: copied by
- * =.
+ * memory as an array of 2 MiB units, each with what was last written into it. Plain data, copied
+ * by =.
  *
  * Each call does what a write to the kernel's attribute does and returns 0 or the kernel's errno
  * (positive). What the kernel lets happen although it must not is counted in `leaks`.

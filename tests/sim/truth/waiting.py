@@ -127,11 +127,6 @@ class Pin:
         self.memory.close()
 
 
-def die_with_parent():
-    """A process that nobody awaits any more must not keep the machine waiting."""
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def set_policy(mode, nodes):
     mask = ctypes.c_ulong(nodes)
     return libc.syscall(SET_MEMPOLICY, mode, ctypes.byref(mask) if nodes else None,
@@ -139,6 +134,11 @@ def set_policy(mode, nodes):
 
 
 # --- processes --------------------------------------------------------------------------------
+
+
+def die_with_parent():
+    """A process that nobody awaits any more must not keep the machine waiting."""
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Writer:
