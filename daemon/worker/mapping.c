@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define TRIES 64
+#define SINGLE_CHECKS 3
 
 void mappings_deinit(Mappings *mappings) {
         free(mappings->list);
@@ -149,16 +150,34 @@ int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret
         return 0;
 }
 
+/*
+ * Whether it was one range of that size all the time: a size that was that of two is not that of
+ * the one which is left. Nothing gives both at once, so each is asked by turns until nobody can
+ * have changed them back and forth just as often. -EAGAIN when it has changed.
+ */
+static int check_single(const KernelDevice *device, uint64_t size) {
+        uint64_t again, another;
+        int r;
+
+        for (int i = 0; i < SINGLE_CHECKS; i++) {
+                r = attribute_read_u64(device->dir, "size", &again);
+                if (r < 0)
+                        return r;
+                if (again != size || kernel_device_child(device, "mapping1", &another) != -ENOENT)
+                        return -EAGAIN;
+        }
+
+        return 0;
+}
+
 static int look(const KernelDevice *device, Mappings *ret_mappings) {
         _cleanup_mappings_ Mappings mappings = {};
-        uint64_t life, another, size, again;
-        bool had_second;
+        uint64_t life, size;
         int r;
 
         /* the size is to be that of the life that the ranges are of */
         if (kernel_device_child(device, "mapping0", &life) < 0)
                 life = device->identity;
-        had_second = kernel_device_child(device, "mapping1", &another) >= 0;
         r = attribute_read_u64(device->dir, "size", &size);
         if (r >= 0)
                 r = mappings_read_sized(device, size, &mappings);
@@ -166,14 +185,10 @@ static int look(const KernelDevice *device, Mappings *ret_mappings) {
                 return r;
         if (mappings.count > 0 && mappings.life != life)
                 return -EAGAIN;
-        /* a size that was that of two ranges is not that of the one which is left */
-        if (mappings.count == 1) {
-                r = attribute_read_u64(device->dir, "size", &again);
-                if (r < 0)
-                        return r;
-                if (had_second || again != size)
-                        return -EAGAIN;
-        }
+        if (mappings.count == 1)
+                r = check_single(device, size);
+        if (r < 0)
+                return r;
 
         *ret_mappings = mappings;
         mappings = (Mappings){};
