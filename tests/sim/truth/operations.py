@@ -60,8 +60,6 @@ PAGE = 4096
 # The script that is not begun by a reset.
 BOOT = "boot"
 OFFLINE_ATTEMPTS = 20
-# What a signal has for ending an operation before what that waits for is over.
-SIGNAL_SECONDS = 2
 
 
 class Executor:
@@ -244,10 +242,10 @@ class Executor:
         others, waited = [], []
         for name, *operation in split(words, "/"):
             others.append(Writer(self.do, operation))
-            others[-1].await_that(others[-1].is_waiting, "it waits")
+            others[-1].await_arrival()
             if name != "-":
                 others[-1].send(name)
-            waited.append("" if others[-1].is_over(SIGNAL_SECONDS) else "at last ")
+            waited.append("" if others[-1].is_soon_over() else "at last ")
         offlining.send("SIGUSR1")
         results = [how + other.end() for how, other in zip(waited, others)]
         return "; ".join([*results, f"offline {offlining.end()}"])

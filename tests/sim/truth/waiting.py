@@ -10,12 +10,16 @@ import os
 import re
 import select
 import signal
+import threading
 import time
 
 from machine import MEMORY, is_imitation, read
 
 PAGE = 4096
 LIMIT_SECONDS = 20
+# Who is not over after these looks at him waits for something.
+LOOKS, LOOK_SECONDS = 200, 0.01
+ARRIVAL_LOOKS = 20
 SET_MEMPOLICY = 238  # of x86_64
 MPOL_DEFAULT, MPOL_BIND = 0, 2
 PR_SET_PDEATHSIG = 1
@@ -72,19 +76,12 @@ class Imitated:
         self.sim.close()
 
 
-class OfItsNode:
-    """While it lasts, memory is taken from the node of a block only."""
-
-    def __init__(self, machine, block):
-        [self.node] = [int(entry[4:]) for entry in os.listdir(machine.folder(block))
-                       if re.fullmatch("node[0-9]+", entry)]
-
-    def __enter__(self):
-        # The kernel takes a moment until it lets processes have memory of a node that is new.
-        await_that(lambda: set_policy(MPOL_BIND, 1 << self.node), f"memory of node {self.node}")
-
-    def __exit__(self, *_):
-        set_policy(MPOL_DEFAULT, 0)
+def take_from_node_of(machine, block):
+    """From now on this thread's memory is taken from the node of a block only."""
+    [node] = [int(entry[4:]) for entry in os.listdir(machine.folder(block))
+              if re.fullmatch("node[0-9]+", entry)]
+    # The kernel takes a moment until it lets processes have memory of a node that is new.
+    await_that(lambda: set_policy(MPOL_BIND, 1 << node), f"memory of node {node}")
 
 
 class Occupation:
@@ -92,8 +89,18 @@ class Occupation:
 
     def __init__(self, machine, block):
         self.pipe = os.pipe()
-        with OfItsNode(machine, block):
-            os.write(self.pipe[1], bytes(PAGE))
+        threading.Thread(target=self.write, args=(machine, block), daemon=True).start()
+        if not select.select([self.pipe[0]], [], [], LIMIT_SECONDS)[0]:
+            raise RuntimeError("nothing was written to a pipe")
+
+    def write(self, machine, block):
+        """Never returns: to end, or to take memory from elsewhere again, the kernel may need some of
+        its own for this thread, which would be of that node, and stay there."""
+        page, for_ever = bytes(PAGE), threading.Lock()
+        for_ever.acquire()
+        take_from_node_of(machine, block)
+        write_once(self.pipe[1], page)
+        for_ever.acquire()
 
     def release(self):
         for fd in self.pipe:
@@ -106,8 +113,9 @@ class Pin:
     def __init__(self, machine, block):
         self.pipe = os.pipe()
         self.memory = mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        with OfItsNode(machine, block):
-            self.memory[0] = 1
+        take_from_node_of(machine, block)
+        self.memory[0] = 1
+        set_policy(MPOL_DEFAULT, 0)
         self.hold_page(int(machine.block_name(block).removeprefix("memory")))
 
     def hold_page(self, number):
@@ -159,12 +167,22 @@ class Writer:
     def is_over(self, seconds=0):
         return bool(select.select([self.outcome], [], [], seconds)[0])
 
+    def is_soon_over(self, looks=LOOKS):
+        """Within some looks, not within a time: a machine that is busy stands still for a while."""
+        return any(self.is_over(LOOK_SECONDS) for _ in range(looks))
+
     def is_waiting(self):
         """Whether it sleeps in read(2) or write(2)."""
         return read(f"/proc/{self.pid}/syscall").startswith(("0 ", "1 "))
 
     def await_that(self, predicate, what):
         await_that(lambda: self.is_over() or predicate(), what)
+
+    def await_arrival(self):
+        """Until it is over, or waits where it has to. At the first look it may sleep on its way there,
+        as while the imitation is about to take what is written."""
+        self.await_that(self.is_waiting, "it waits")
+        self.is_soon_over(ARRIVAL_LOOKS)
 
     def send(self, name):
         os.kill(self.pid, signal.Signals[name])
