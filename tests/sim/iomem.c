@@ -36,9 +36,32 @@ static void show_claim(const World *world, FILE *out, unsigned depth, const Clai
                 show_memory(out, depth, start, end, claim->device->name);
 }
 
+/* The one that lies lowest of those that begin there. */
+static const Leak *first_leak(const World *world, uint64_t start, uint64_t end) {
+        const Leak *first = NULL;
+
+        for (size_t i = 0; i < memory_n_leaks(world->memory); i++) {
+                const Leak *leak = memory_leak(world->memory, i);
+
+                if (leak->start >= start && leak->start < end &&
+                    (!first || leak->start < first->start))
+                        first = leak;
+        }
+
+        return first;
+}
+
+static void show_leaks(const World *world, FILE *out, unsigned depth, uint64_t start,
+                       uint64_t end) {
+        for (const Leak *leak; (leak = first_leak(world, start, end));) {
+                start = leak->start + leak->size;
+                show_memory(out, depth, leak->start, start, leak->device);
+        }
+}
+
 static void show_region(const World *world, FILE *out, const Region *region) {
         const RegionSpec *spec = &region->spec;
-        uint64_t end = spec->start + spec->size;
+        uint64_t start = spec->start, end = spec->start + spec->size;
         unsigned depth = 1;
         char name[64];
 
@@ -61,15 +84,15 @@ static void show_region(const World *world, FILE *out, const Region *region) {
                 break;
         }
 
-        for (size_t i = 0; i < region->n_claims; i++)
-                show_claim(world, out, depth, &region->claims[i]);
-        for (size_t i = 0; i < memory_n_leaks(world->memory); i++) {
-                const Leak *leak = memory_leak(world->memory, i);
+        /* by address, whoever has it */
+        for (size_t i = 0; i < region->n_claims; i++) {
+                const Claim *claim = &region->claims[i];
 
-                if (leak->start >= spec->start && leak->start < end)
-                        show_memory(out, depth, leak->start, leak->start + leak->size,
-                                    leak->device);
+                show_leaks(world, out, depth, start, claim->start);
+                show_claim(world, out, depth, claim);
+                start = claim->start;
         }
+        show_leaks(world, out, depth, start, end);
 }
 
 int iomem_show(World *world, void *data, FILE *out) {

@@ -140,6 +140,19 @@ def states_follow_each_other():
 
 
 @clean_test
+def leaks_are_told_by_address():
+    """Also when what lies higher has leaked first."""
+    low, high = create(BLOCK), create(BLOCK)
+    for name, block in ((high, START + 1), (low, START)):
+        to_kmem(name)
+        set_state(block, "online_movable")
+        unbind("kmem", name)
+    told = [line.split(" : ")[1] for line in read("/proc/iomem").splitlines()
+            if "System RAM (kmem)" in line or ": dax" in line]
+    equal(told, [low, "System RAM (kmem)", high, "System RAM (kmem)"], "/proc/iomem")
+
+
+@clean_test
 def memory_that_is_online_leaks():
     name = create(2 * BLOCK)
     to_kmem(name)
