@@ -152,8 +152,8 @@ int mappings_read_sized(const KernelDevice *device, uint64_t size, Mappings *ret
 
 /*
  * Whether it was one range of that size all the time: a size that was that of two is not that of
- * the one which is left. Nothing gives both at once, so each is asked by turns until nobody can
- * have changed them back and forth just as often. -EAGAIN when it has changed.
+ * the one which is left. Nothing gives both at once, so each is asked by turns, so often that
+ * nobody is likely to have changed them back and forth in step. -EAGAIN when it has changed.
  */
 static int check_single(const KernelDevice *device, uint64_t size) {
         uint64_t again, another;

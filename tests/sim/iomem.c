@@ -36,7 +36,7 @@ static void show_claim(const World *world, FILE *out, unsigned depth, const Clai
                 show_memory(out, depth, start, end, claim->device->name);
 }
 
-/* The one that lies lowest of those that begin there. */
+/* The lowest of those that begin between these addresses. */
 static const Leak *first_leak(const World *world, uint64_t start, uint64_t end) {
         const Leak *first = NULL;
 

@@ -52,7 +52,8 @@ def await_that(predicate, what):
 
 def pin(machine, block):
     """A page of the block stays where it is until release(), and the kernel tries to move it without
-    end. It must be the only block of its node that is online."""
+    end. It must be the only block of its node that is online, and in the zone Movable, where no
+    memory of the kernel's own can come to lie meanwhile."""
     return Imitated(machine, block, pinned=True) if is_imitation() else Pin(machine, block)
 
 
