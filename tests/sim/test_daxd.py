@@ -214,19 +214,23 @@ def what_others_change_while_it_is_read_is_read_again():
 
 @fresh
 def one_range_is_not_read_with_the_size_of_two():
-    """From its start to beyond the end of the region, or over whoever lies behind it."""
+    """From its start to beyond the end of the region, or over whoever lies behind it. What changes all
+    the time may not be readable at all on a slow machine, and that is said then."""
     def grow_and_shrink():
         for change in (lambda: add_mapping(name, SECOND.start, SECOND.size // 2),
                        lambda: resize(name, 4 * MIB)):
             change()
-            time.sleep(0.002)  # who never stops cannot be read at all
+            time.sleep(0.005)
     name = create(region=1)
     add_mapping(name, SECOND.start + SECOND.size - 4 * MIB, 4 * MIB)
     seen = set()
     stop = meanwhile(grow_and_shrink)
     try:
         for _ in range(200):
-            call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+            try:
+                call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+            except DBusError as error:
+                require("EAGAIN" in error.message, error.message)
             seen.add(tuple(map(tuple, shown()[name]["Ranges"])))
     finally:
         stop()
