@@ -134,15 +134,12 @@ static _printf_(4, 5) void job_log(const Job *job, int priority, const char *mes
         _cleanup_free_ char *text = NULL;
         va_list args;
         size_t n = 0;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&text, format, args);
+        text = text_vformat(format, args);
         va_end(args);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return;
-        }
 
         devices = calloc(job->plan ? job->plan->n_devices + 1 : 1, sizeof(*devices));
         for (size_t i = 0; devices && job->plan && i < job->plan->n_devices; i++)

@@ -8,6 +8,7 @@
 #include "daemon/layout/layout.h"
 #include "daemon/layout/ranges.h"
 #include "daemon/util/json.h"
+#include "daemon/util/text.h"
 
 #include <grp.h>
 #include <limits.h>
@@ -372,12 +373,11 @@ static int _printf_(4, 5) refuse_device(const JsonValue *devices, size_t index, 
         JsonValue value = { .source = devices->source, .parent = &device, .key = key };
         _cleanup_free_ char *reason = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&reason, format, args);
+        reason = text_vformat(format, args);
         va_end(args);
-        if (r < 0)
+        if (!reason)
                 return -ENOMEM;
 
         return json_refuse(&value, "%s", reason);

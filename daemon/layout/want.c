@@ -10,6 +10,7 @@
  */
 
 #include "daemon/layout/want.h"
+#include "daemon/util/text.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -45,12 +46,11 @@ static int _printf_(3, 4)
         _cleanup_free_ char *reason = NULL;
         const char *name = want->layout->name;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&reason, format, args);
+        reason = text_vformat(format, args);
         va_end(args);
-        if (r < 0)
+        if (!reason)
                 return -ENOMEM;
 
         return failure_set(want->failure, condition, "cannot apply %slayout%s%s to region %u: %s",

@@ -3,6 +3,7 @@
 /* One sentence for the user, and its name on the bus. Holds no text but what it was given. */
 
 #include "daemon/util/failure.h"
+#include "daemon/util/text.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -51,15 +52,14 @@ const char *condition_name(Condition condition) {
 int failure_set(Failure *failure, Condition condition, const char *format, ...) {
         char *message;
         va_list args;
-        int r;
 
         if (!failure)
                 return condition;
 
         va_start(args, format);
-        r = vasprintf(&message, format, args);
+        message = text_vformat(format, args);
         va_end(args);
-        if (r < 0)
+        if (!message)
                 return -ENOMEM;
 
         free(failure->message);

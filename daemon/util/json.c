@@ -76,12 +76,11 @@ static int complain(const JsonValue *value, const char *where, const char *reaso
 int json_refuse(const JsonValue *value, const char *format, ...) {
         _cleanup_free_ char *reason = NULL;
         va_list args;
-        int r;
 
         va_start(args, format);
-        r = vasprintf(&reason, format, args);
+        reason = text_vformat(format, args);
         va_end(args);
-        if (r < 0)
+        if (!reason)
                 return -ENOMEM;
 
         return complain(value, "", reason);

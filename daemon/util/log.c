@@ -6,6 +6,7 @@
 
 #include "daemon/util/log.h"
 #include "daemon/util/array.h"
+#include "daemon/util/text.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -95,18 +96,15 @@ void log_line(int priority, const LogContext *context, const char *format, ...) 
         _cleanup_free_ char *text = NULL;
         _cleanup_(entry_deinit) Entry entry = {};
         va_list args;
-        int r;
 
         if (!level_is_said(priority))
                 return;
 
         va_start(args, format);
-        r = vasprintf(&text, format, args);
+        text = text_vformat(format, args);
         va_end(args);
-        if (r < 0) {
-                text = NULL;
+        if (!text)
                 return;
-        }
 
         if (!under_journal()) {
                 fprintf(stderr, "<%d>%s\n", priority, text);

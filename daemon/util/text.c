@@ -3,7 +3,6 @@
 /* Numbers and names in text: strict, whole strings only, no locale. */
 
 #include "daemon/util/text.h"
-#include "daemon/util/cleanup.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -225,6 +224,12 @@ char *text_escape(const char *text, size_t max) {
 
         strcpy(out + at, shown < length ? "..." : "");
         return out;
+}
+
+char *text_vformat(const char *format, va_list args) {
+        char *text;
+
+        return vasprintf(&text, format, args) < 0 ? NULL : text;
 }
 
 SizeText text_size(uint64_t bytes) {

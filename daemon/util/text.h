@@ -3,6 +3,9 @@
 
 /* Numbers and names in text. Nothing here looks at the locale. */
 
+#include "daemon/util/cleanup.h"
+
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +48,9 @@ bool text_equal(const char *a, const char *b); /* NULL equals only NULL */
  * of @text are shown, then "...". NULL when out of memory.
  */
 char *text_escape(const char *text, size_t max);
+
+/* As vprintf(3) would print it. NULL when out of memory. */
+_printf_(1, 0) char *text_vformat(const char *format, va_list args);
 
 /*
  * Writes @bytes with the largest of the units GiB, MiB, KiB that divides it, else as bytes.
