@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TRIES 64
+#define EMPTY_CHECKS 3
+
 typedef struct Extent {
         uint64_t start;
         uint64_t end; /* first byte behind; 0: nothing known yet */
@@ -42,6 +45,61 @@ static int from_cxl(const KernelRegion *region, uint64_t *ret_start) {
         return attribute_read_u64(region->dir, "../resource", ret_start);
 }
 
+/*
+ * With memory, `resource` is where that begins, which would make a region of wherever someone has
+ * just given the device some. Nothing tells it together with the size, so each is asked by turns,
+ * so often that nobody is likely to have given and taken in step. -EAGAIN when it has changed.
+ */
+static int from_empty(const KernelDevice *device, uint64_t *ret_start) {
+        uint64_t start = 0, again, size;
+        int r;
+
+        for (int i = 0; i < EMPTY_CHECKS; i++) {
+                r = attribute_read_u64(device->dir, "resource", &again);
+                if (r >= 0)
+                        r = attribute_read_u64(device->dir, "size", &size);
+                if (r < 0)
+                        return r;
+                if (size > 0 || (i > 0 && again != start))
+                        return -EAGAIN;
+                start = again;
+        }
+
+        *ret_start = start;
+        return 0;
+}
+
+/* Returns 1 when the device has no memory and gave the start away, else 0 and @extent with it. */
+static int look(const KernelDevice *device, Extent *extent, uint64_t *ret_start) {
+        _cleanup_mappings_ Mappings mappings = {};
+        int r;
+
+        r = mappings_read(device, &mappings);
+        if (r < 0)
+                return r;
+        if (mappings.count == 0) {
+                r = from_empty(device, ret_start);
+                return r < 0 ? r : 1;
+        }
+
+        for (size_t i = 0; i < mappings.count; i++) {
+                const Mapping *mapping = &mappings.list[i];
+
+                extent->start = MIN(extent->start, mapping->start);
+                extent->end = MAX(extent->end, mapping->start + mapping->size);
+        }
+        return 0;
+}
+
+static int from_device(const KernelDevice *device, Extent *extent, uint64_t *ret_start) {
+        int r = -EAGAIN;
+
+        for (int i = 0; r == -EAGAIN && i < TRIES; i++)
+                r = look(device, extent, ret_start);
+
+        return r;
+}
+
 /* Returns 1 when a device of size 0 gave it away, else 0 and what memory the devices have. */
 static int from_devices(const KernelRegion *region, Extent *ret_extent, uint64_t *ret_start) {
         _cleanup_kernel_names_ KernelNames names = {};
@@ -54,25 +112,12 @@ static int from_devices(const KernelRegion *region, Extent *ret_extent, uint64_t
 
         for (size_t i = 0; i < names.count; i++) {
                 _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
-                _cleanup_mappings_ Mappings mappings = {};
 
                 r = kernel_device_open(region, names.list[i].name, &device);
                 if (r >= 0)
-                        r = mappings_read(&device, &mappings);
-                if (attribute_is_gone(r))
-                        continue;
-                if (r < 0)
+                        r = from_device(&device, &extent, ret_start);
+                if (r > 0 || (r < 0 && !attribute_is_gone(r)))
                         return r;
-                if (mappings.count == 0 &&
-                    attribute_read_u64(device.dir, "resource", ret_start) >= 0)
-                        return 1;
-
-                for (size_t k = 0; k < mappings.count; k++) {
-                        const Mapping *mapping = &mappings.list[k];
-
-                        extent.start = MIN(extent.start, mapping->start);
-                        extent.end = MAX(extent.end, mapping->start + mapping->size);
-                }
         }
 
         *ret_extent = extent;

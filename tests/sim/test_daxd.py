@@ -243,6 +243,26 @@ def one_range_is_not_read_with_the_size_of_two():
 
 
 @fresh
+def a_region_does_not_begin_where_its_first_device_does():
+    """The kernel tells the one by a device without memory and the other by one that has some."""
+    def come_and_go():
+        add_mapping("dax1.0", SECOND.start + SECOND.size - 4 * MIB, 4 * MIB)
+        resize("dax1.0", 0)
+        time.sleep(0.002)
+    stop = meanwhile(come_and_go)
+    try:
+        for _ in range(60):
+            system.stop_daxd()
+            system.start_daxd()
+            start, _ = call(object_path("region", 1), REGION_FACE, "GetResource", "a{sv}", {})
+            equal(start, SECOND.start, "where the region begins")
+    finally:
+        stop()
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
+
+
+@fresh
 def a_write_that_fails_is_rolled_back():
     before = sim.state()["regions"]
     sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
