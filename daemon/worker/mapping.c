@@ -179,12 +179,13 @@ static int look(const KernelDevice *device, Mappings *ret_mappings) {
         if (kernel_device_child(device, "mapping0", &life) < 0)
                 life = device->identity;
         r = attribute_read_u64(device->dir, "size", &size);
-        if (r >= 0)
-                r = mappings_read_sized(device, size, &mappings);
         if (r < 0)
                 return r;
-        if (mappings.count > 0 && mappings.life != life)
-                return -EAGAIN;
+        r = mappings_read_sized(device, size, &mappings);
+        if (attribute_is_gone(r) || (mappings.count > 0 && mappings.life != life))
+                return -EAGAIN; /* if that was the device, its size will say so */
+        if (r < 0)
+                return r;
         if (mappings.count == 1)
                 r = check_single(device, size);
         if (r < 0)
@@ -199,11 +200,8 @@ int mappings_read(const KernelDevice *device, Mappings *ret_mappings) {
         int r = -EAGAIN;
 
         /* someone else may take a mapping away between the listing and the reading */
-        for (int i = 0; i < TRIES; i++) {
+        for (int i = 0; r == -EAGAIN && i < TRIES; i++)
                 r = look(device, ret_mappings);
-                if (r != -EAGAIN && !attribute_is_gone(r))
-                        break;
-        }
 
         return r;
 }
