@@ -221,7 +221,7 @@ class System:
     @staticmethod
     def wait_layouts():
         """daxd-layouts.service: waits until every layout has been tried."""
-        subprocess.run([*restricted(user="daxd"), "/usr/libexec/daxd", "--wait-layouts"],
+        subprocess.run([*restricted(user="daxd"), "/usr/libexec/daxd", "--wait-layouts=120"],
                        check=True, cwd="/")
 
     def stop_daxd(self, timeout=60):

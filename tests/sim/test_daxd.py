@@ -147,9 +147,9 @@ def foreign_changes_are_seen_by_their_events():
         signals.wait("PropertiesChanged", object_path("device", name))
     agree()
     index = sim.add_region("256M@0x200000000")
-    wait_until(lambda: f"/org/daxd1/region/{index}" in managed_objects(), 10, "the region")
+    wait_until(lambda: f"/org/daxd1/region/{index}" in managed_objects(), 60, "the region")
     sim.remove_region(index, for_good=True)
-    wait_until(lambda: f"/org/daxd1/region/{index}" not in managed_objects(), 10,
+    wait_until(lambda: f"/org/daxd1/region/{index}" not in managed_objects(), 60,
                "the region to go")
 
 
@@ -248,7 +248,11 @@ def a_region_does_not_begin_where_its_first_device_does():
     def come_and_go():
         add_mapping("dax1.0", SECOND.start + SECOND.size - 4 * MIB, 4 * MIB)
         resize("dax1.0", 0)
-        time.sleep(0.002)
+        time.sleep(pause)
+    begin = time.monotonic()
+    for _ in range(30):  # about what a worker does to be sure
+        read(device("dax1.0", "size"))
+    pause = 2 * (time.monotonic() - begin)
     stop = meanwhile(come_and_go)
     try:
         for _ in range(60):
@@ -301,6 +305,11 @@ def has_open(pid, part):
     return False
 
 
+def stop_process(pid):
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: read(f"/proc/{pid}/stat").rsplit(") ", 1)[1][0] == "T", 60, "it to stop")
+
+
 def stop_in_the_middle_of_an_inventory(looks):
     """Refresh, whose worker was seen so many times with a device, and is stopped. Returns both."""
     while True:
@@ -311,8 +320,11 @@ def stop_in_the_middle_of_an_inventory(looks):
                                     None)
             seen += reader is not None and has_open(reader, "/dax0.")
             if seen == looks:
-                os.kill(reader, signal.SIGSTOP)
-                return refresh, reader
+                stop_process(reader)
+                if refresh.pending() and has_open(reader, "/dax0."):
+                    return refresh, reader
+                os.kill(reader, signal.SIGCONT)
+                break
         refresh.result()  # it was faster
 
 
@@ -344,8 +356,10 @@ def stop_in_the_middle_of_a_reading(name, part):
         while time.monotonic() < until:
             for pid in children(system.workers.pid):
                 if has_open(pid, part):
-                    os.kill(pid, signal.SIGSTOP)
-                    return pid
+                    stop_process(pid)
+                    if has_open(pid, part):
+                        return pid
+                    os.kill(pid, signal.SIGCONT)
 
 
 @fresh
@@ -391,7 +405,7 @@ def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
         writer = stop.wait()
         system.kill_daxd()
         os.kill(writer.pid, signal.SIGKILL)
-    wait_until(lambda: not os.path.exists(f"/proc/{writer.pid}"), 10, "the worker to be gone")
+    wait_until(lambda: not os.path.exists(f"/proc/{writer.pid}"), 60, "the worker to be gone")
     system.start_daxd()
     try:
         pending.result()
@@ -472,7 +486,7 @@ def what_a_driver_was_told_is_taken_back():
     def kill(pid):
         system.kill_daxd()
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 10, "the worker to be gone")
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 60, "the worker to be gone")
     made_while_killed(kill)
     equal(sim.state()["ids"]["kmem"], ["dax0.0"], "what kmem takes")
     system.start_daxd()
@@ -512,7 +526,7 @@ def offlining_can_be_cancelled():
         pending = Call(object_path("device", name), DEVICE_FACE, "OfflineMemory", "a{sv}",
                        {"tag": "stuck"})
         job = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
-        wait_until(lambda: state_of(FIRST.start // BLOCK) == "going-offline", 10, "offlining")
+        wait_until(lambda: state_of(FIRST.start // BLOCK) == "going-offline", 60, "offlining")
         call(job, JOB, "Cancel", "a{sv}", {})
         refused("Cancelled", pending.result)
     sim.calm()
@@ -572,7 +586,7 @@ def how_much_is_said_and_where_can_be_set():
     with journal() as entries:
         equal(get(LOG_PATH, LOG, "LogTarget"), "journal", "LogTarget")
         equal(tells_of_calls(), False, "whether it tells of calls at its console")
-        wait_until(lambda: any("GetRegion" in line for entry in entries() for line in entry), 10,
+        wait_until(lambda: any("GetRegion" in line for entry in entries() for line in entry), 60,
                    "the journal to be told of a call")
     set_log("LogLevel", "info")
     equal(tells_of_calls(), False, "whether it tells of calls")
@@ -582,7 +596,7 @@ def how_much_is_said_and_where_can_be_set():
 def what_becomes_of_a_layout_is_found_by_its_region():
     def entry(text):
         return wait_until(lambda: next((entry for entry in entries()
-                                        if any(text in line for line in entry)), None), 10,
+                                        if any(text in line for line in entry)), None), 60,
                           f"'{text}' in the journal")
 
     with kept("main", layout({"name": "one", "size": "4M"}, region=SECOND)), journal() as entries:
@@ -640,7 +654,7 @@ def a_layout_that_failed_is_in_sync_when_it_has_been_applied_by_hand():
         create_device(2 * MIB, label="before")
         sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
         call(ROOT, MANAGER, "Reload", "a{sv}", {})
-        wait_until(lambda: state_of_layout("main") == "failed", 10, "the layout to fail")
+        wait_until(lambda: state_of_layout("main") == "failed", 60, "the layout to fail")
         sim.clear()
         create_device(2 * MIB, label="behind")
         equal(state_of_layout("main"), "failed", "the state after another change")
@@ -671,7 +685,7 @@ def a_job_tells_where_it_comes_from():
             system.wait_name(60)
             job, = jobs()
             stop.release(at)
-        wait_until(lambda: not jobs(), 10, "the job to end")
+        wait_until(lambda: not jobs(), 60, "the job to end")
         return {key: job[key] for key in ("Origin", "Operation", "Tag", "Sender")}
 
     def reload():
@@ -758,7 +772,7 @@ def who_is_not_there_is_named_and_where_to_look():
 def a_static_region_is_not_split():
     index = sim.add_region("256M@0x200000000,pmem")
     path, name = f"/org/daxd1/region/{index}", f"dax{index}.0"
-    wait_until(lambda: name in shown(), 10, "the region")
+    wait_until(lambda: name in shown(), 60, "the region")
     before = sim.state()["regions"]
     words = f"region {index}: it is static"
 
@@ -802,7 +816,7 @@ def nothing_is_applied_while_it_is_not_known_where_devices_lay():
         equal(shown(), {}, "devices")
         os.unlink(PLACEMENTS)
         call(ROOT, MANAGER, "Reload", "a{sv}", {})
-        wait_until(lambda: state_of_layout("main") == "in-sync", 10, "the layout to be applied")
+        wait_until(lambda: state_of_layout("main") == "in-sync", 60, "the layout to be applied")
 
 
 @fresh

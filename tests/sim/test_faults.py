@@ -254,13 +254,13 @@ def a_signal_ends_offlining():
     path = f"{MEMORY}/memory{START}/state"
     sim.block(START, pinned=True)
     writer = Writer(path, "offline")
-    wait_until(lambda: state_of(START) == "going-offline", 10, "offlining to begin")
+    wait_until(lambda: state_of(START) == "going-offline", 60, "offlining to begin")
     writer.kill(signal.SIGUSR1)
     equal(writer.errno(), EINTR, "errno")
     equal(state_of(START), "online", "state")
 
     writer = Writer(path, "offline")
-    wait_until(lambda: state_of(START) == "going-offline", 10, "offlining to begin")
+    wait_until(lambda: state_of(START) == "going-offline", 60, "offlining to begin")
     sim.calm()
     equal(writer.errno(), 0, "errno once the pages can be moved")
     equal(state_of(START), "offline", "state")
@@ -273,7 +273,7 @@ def memory_waits_for_memory_and_for_nothing_else():
     path = f"{MEMORY}/memory{START}/state"
     sim.block(START, pinned=True)
     slow = Writer(path, "offline")
-    wait_until(lambda: state_of(START) == "going-offline", 10, "offlining to begin")
+    wait_until(lambda: state_of(START) == "going-offline", 60, "offlining to begin")
 
     new_id("kmem", "dax0.77")
     waiting = Writer(f"{DRIVERS}/kmem/new_id", other)
@@ -302,7 +302,7 @@ def offlining_takes_time():
     sim.block(START, seconds=0.2)
     begin = time.monotonic()
     set_state(START, "offline")
-    require(0.2 <= time.monotonic() - begin < 2, "it did not take its time")
+    require(time.monotonic() - begin >= 0.2, "it did not take its time")
 
 
 main()

@@ -59,7 +59,7 @@ def the_module_counts_its_users():
         equal(read(refcnt), "2", "users: a mapping is one")
         node.fd = os.open("/dev/null", os.O_RDONLY)
         require(f"/dev/{name}" in read("/proc/self/maps"), "maps do not name the node")
-    wait_until(lambda: read(refcnt) == "0", 10, "the last user to be gone")
+    wait_until(lambda: read(refcnt) == "0", 60, "the last user to be gone")
 
 
 @clean_test

@@ -32,7 +32,7 @@ def inside(args):
 
     def measure_beside_offlining():
         pending = Call(path, "org.daxd1.Device", "OfflineMemory", "a{sv}", {})
-        wait_until(lambda: common.state_of(block) == "going-offline", 10, "offlining")
+        wait_until(lambda: common.state_of(block) == "going-offline", 60, "offlining")
         times = measure()
         require(common.state_of(block) == "going-offline", "the memory was offline already")
         job = next(path for path, faces in common.managed_objects().items()

@@ -225,7 +225,7 @@ def await_step(what, at):
     """The job says which write it is at, soon after it has begun with it. Returns the job."""
     write = f"{at.path} {at.value}"
     expected = next(words for pattern, words in STEP_NAMES.items() if fnmatch(write, pattern))
-    wait_until(lambda: re.match(expected, only_job()[1]["StepName"]), 3,
+    wait_until(lambda: re.match(expected, only_job()[1]["StepName"]), 60,
                f"{what}: the job to say '{expected}' at {write}")
     path, job = only_job()
     require(1 <= job["Step"] <= job["Steps"], f"{what}: step {job['Step']} of {job['Steps']}")
@@ -311,7 +311,7 @@ def kill_beside(what, n, before, after, operation):
             said_before = said("daxd").count(WAITS)
             start_daxd(wait=False)
             with Watchdog() as watchdog:
-                wait_until(lambda: said("daxd").count(WAITS) > said_before, 10,
+                wait_until(lambda: said("daxd").count(WAITS) > said_before, 60,
                            f"{what}: daxd to say that it waits")
                 watchdog.beats()
                 require(not watchdog.is_ready(), f"{what}: daxd is ready beside a stuck worker")
@@ -319,6 +319,7 @@ def kill_beside(what, n, before, after, operation):
                 if _ == 1:
                     stop.release(at)
                     watchdog.ready()
+                    system.wait_name(60)
         require(writes == at.number, f"{what}: somebody writes beside a stuck worker")
     try:
         pending.result()
@@ -373,7 +374,7 @@ def offlining_is_cancelled_inside_and_undone():
             sim.block(first + n, pinned=n == pinned)
         with Watchdog() as watchdog:
             pending = begin_ask("OfflineMemory")
-            wait_until(lambda: state_of(first + pinned) == "going-offline", 10, "offlining")
+            wait_until(lambda: state_of(first + pinned) == "going-offline", 60, "offlining")
             # binding to device_dax needs the lock that offlining has, in the kernel as well
             others_go_on("while memory goes offline", mode="none")
             watchdog.beats()
@@ -483,14 +484,14 @@ def writes_that_hang_in_several_regions_hold_up_no_other():
     prepare(lambda: None)
     index = sim.add_region(f"{FIRST.size}@0x4000000000")
     fourth = object_path("region", index)
-    wait_until(lambda: fourth in managed_objects(), 10, "the fourth region")
+    wait_until(lambda: fourth in managed_objects(), 60, "the fourth region")
     hung = []
     with sim.stopped(path="*.0/size", signal="none", times=3) as stop:
         for region in (FIRST_REGION, SECOND_REGION, THIRD_REGION):
             hung.append((begin_create(4 * MIB, region=region), stop.wait()))
         other = begin_create(4 * MIB, region=fourth)
         try:
-            wait_until(lambda: not other.pending(), 10, "a device of the fourth region")
+            wait_until(lambda: not other.pending(), 60, "a device of the fourth region")
         finally:
             for _, at in hung:
                 stop.release(at)

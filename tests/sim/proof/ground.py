@@ -252,7 +252,7 @@ class Ground:
         return self.pids(("daxd-worker",))
 
     @staticmethod
-    def wait_gone(pid, timeout=10):
+    def wait_gone(pid, timeout=60):
         """Waits until a process that was killed is."""
         deadline = time.monotonic() + timeout
         while is_running(pid):
@@ -260,7 +260,7 @@ class Ground:
                 fail(f"process {pid} does not die")
             time.sleep(0.002)
 
-    def wait_workers_gone(self, timeout=10):
+    def wait_workers_gone(self, timeout=60):
         deadline = time.monotonic() + timeout
         while self.worker_pids():
             if time.monotonic() > deadline:

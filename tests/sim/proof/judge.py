@@ -168,7 +168,7 @@ def bus_and_kernel(ground):
     return wrong
 
 
-def check_bus(ground, timeout=3):
+def check_bus(ground, timeout=60):
     """The bus shows what the kernel has, as soon as daxd has heard of it."""
     deadline = time.monotonic() + timeout
     while True:

@@ -31,7 +31,7 @@ def try_point(ground: Ground, operation, reference, point):
         elif ground.system.daxd is None:
             ground.wait_workers_gone()
             ground.start_daxd(wait=False)
-        writer = ground.sim.wait(stop, timeout=10)
+        writer = ground.sim.wait(stop, timeout=60)
         count = ground.sim.count()
         following = after and stop_at(ground, after)  # before anybody goes on
         if whom != "worker":

@@ -143,7 +143,7 @@ def try_point(ground, operation, reference, point):
     number, when, what = point.split(":")
     fault = ground.sim.stop(nth=int(number), after=when == "killed-after")
     pending = trial.start()
-    stop = ground.sim.wait(fault, timeout=10)
+    stop = ground.sim.wait(fault, timeout=60)
     agent = Agent(trial, stop)
     if when != "between":
         ground.kill_daxd()

@@ -23,7 +23,7 @@ NETLINK_KOBJECT_UEVENT = 15
 KERNEL_GROUP, UDEV_GROUP = 1, 2
 UDEV_MAGIC = b"libudev\0"
 UDEV_PROPERTIES_OFFSET = 16
-FENCE_SECONDS = 10
+FENCE_SECONDS = 50
 # By this an event is known that was caused to find out whether all earlier ones have come.
 FENCE = "fe9ce000-0000-4000-8000-000000000000"
 

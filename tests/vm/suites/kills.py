@@ -16,7 +16,7 @@ KILLS = int(os.environ.get("DAXD_KILLS", "30"))
 SEED = int(os.environ.get("DAXD_SEED", "0")) or int.from_bytes(os.urandom(3), "little")
 chance = random.Random(SEED)
 
-TRIES = 12
+TRIES = 40
 RECORDS = "/run/daxd/transactions"
 
 UNITS = {"16M": 16 * MIB, "32M": 32 * MIB, "128M": BLOCK, "2M": 2 * MIB}

@@ -6,6 +6,7 @@ from main_layout import *
 
 def layout_state():
     run("systemctl", "start", "daxd-layouts.target")
+    await_daxd()  # the target does not wait for ever
     shown = get_all(reg(REGIONS[0]), REGION)
     return shown["State"], shown["StateReason"]
 

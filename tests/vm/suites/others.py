@@ -4,6 +4,8 @@
 Needs dax_hmem.region_idle=Y.
 """
 
+import contextlib
+
 from truth import *
 
 FIRST, SECOND = REGIONS[:2]
@@ -204,13 +206,19 @@ def empty_device_of_another_is_no_seed_of_ours():
 @clean_test
 def what_cannot_be_undone_is_told_until_a_change_succeeds():
     """A device has left its place, somebody takes that, and the worker dies."""
-    ask(dev(create(FIRST, 256 * MIB, label="used", ranges=[[512 * MIB, 256 * MIB]])), "Destroy")
+    wiped = [512 * MIB, 448 * MIB]  # it takes a while
+    ask(dev(create(FIRST, wiped[1], label="used", ranges=[wiped])), "Destroy")
     own = create(FIRST, 64 * MIB, label="own")
     [place] = device_ranges(own)
     writes = Writes()
-    moved = begin(dev(own), "Reconfigure", size=256 * MIB, ranges=[[512 * MIB, 256 * MIB]])
+    workers = daxd_pids("daxd-worker")
+    moved = begin(dev(own), "Reconfigure", size=wiped[1], ranges=[wiped])
     writes.wait("device_dax/bind")  # the wiping of what was another's comes next
+    for pid in workers:  # at once: looking for them takes a while as well
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
     stop_workers()
+    require(moved.pending(), "the wiping was faster")
     thief = Foreign(FIRST, place.start - FIRST.start, place.size, bind=True)
     stop_workers(signal.SIGKILL)
     error = refused("RollbackFailed", moved.result)
@@ -232,6 +240,7 @@ def what_cannot_be_undone_is_told_until_a_change_succeeds():
 @clean_test
 def nothing_is_begun_while_run_is_full():
     own = create(FIRST, 2 * MIB, label="own")
+    settle()  # udev, too, writes to /run
     with Unchanged():
         with open("/run/fill", "wb") as fill:
             room = os.statvfs("/run")

@@ -274,7 +274,8 @@ def label_and_access_follow_the_memory_and_not_the_name():
     status = os.stat(f"/dev/{name}")
     equal((status.st_mode & 0o777, status.st_gid), (0o600, 0), "mode and group of the foreign node")
     equal(unit_state("dev-dax-by\\x2dname-cache.device"), "inactive", "the device unit")
-    wait_until(lambda: get(dev(name), DEVICE, "Label") == "", 10, "the label to be gone")
+    wait_until(lambda: managed_objects().get(dev(name), {}).get(DEVICE, {}).get("Label") == "", 60,
+               "the label to be gone")
     agree()
     ask(ROOT, "Refresh")
 

@@ -25,7 +25,7 @@ COUNT = int(os.environ.get("DAXD_TRUTH_COUNT", "0"))
 SEED = os.environ.get("DAXD_TRUTH_SEED", "1")
 LENGTH = os.environ.get("DAXD_TRUTH_LENGTH", "40")
 LAST_COUNT = 150
-SECONDS = 600 + COUNT * 120 // 1000  # as tests/sim/truth/run has it
+SECONDS = 1800 + COUNT * 120 // 1000  # as tests/sim/truth/run has it
 
 
 def scripts(folder):
