@@ -11,6 +11,8 @@
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/blocks.h"
 #include "daemon/worker/holders.h"
+#include "daemon/worker/mapping.h"
+#include "daemon/worker/region-lock.h"
 #include "daemon/worker/result.h"
 
 #include <fcntl.h>
@@ -149,6 +151,26 @@ int driver_restore(Worker *worker, const WorkerRequest *request, WorkerDone *don
 
 /* --- bind ------------------------------------------------------------------------------------- */
 
+/*
+ * What appears at a driver while it has an id is taken for caught by that: so nobody else binds
+ * anything meanwhile. Who binds memory has auto_online_blocks for himself already.
+ */
+static bool locks_binds(const Step *step, const char *driver) {
+        return step->worker->locks_fd >= 0 && dax_mode_from_driver(driver) == DAX_MODE_DEVDAX;
+}
+
+static void lock_binds(const Step *step, const char *driver, bool by_id) {
+        if (locks_binds(step, driver))
+                (void)region_lock_take(step->worker->locks_fd, REGION_LOCK_EVERYWHERE,
+                                       REGION_LOCK_BINDS, !by_id, true);
+}
+
+static void unlock_binds(const Step *step, const char *driver) {
+        if (locks_binds(step, driver))
+                region_lock_release(step->worker->locks_fd, REGION_LOCK_EVERYWHERE,
+                                    REGION_LOCK_BINDS);
+}
+
 /* Opens the driver's `bind`, unless it is open from a step before. */
 static int open_bind(Step *step, const char *driver) {
         char path[sizeof(KERNEL_DRIVERS) + 64];
@@ -164,7 +186,7 @@ static int open_bind(Step *step, const char *driver) {
         return step->bind_fd < 0 ? -errno : 0;
 }
 
-/* A plain bind, as long as the kernel asks to come back. */
+/* A plain bind, as long as the kernel asks to come back. Binds are locked. */
 static int bind_plainly(Step *step, const char *driver) {
         struct timespec pause = { 0, AGAIN_NSEC };
         int r;
@@ -189,15 +211,51 @@ static int refuse_tainted(Step *step) {
         return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
 }
 
+static bool has_online_blocks(const Memory *memory, const Mappings *mappings) {
+        uint64_t size = memory->block_size;
+
+        for (size_t i = 0; size > 0 && i < mappings->count; i++) {
+                const Mapping *mapping = &mappings->list[i];
+
+                for (uint64_t n = mapping->start / size; n * size < mapping->start + mapping->size;
+                     n++) {
+                        DaxBlockState state;
+
+                        if (memory_block_state(memory, n, &state) >= 0 &&
+                            dax_block_state_is_online(state))
+                                return true;
+                }
+        }
+
+        return false;
+}
+
+/*
+ * Whether somebody uses a device, or it cannot be told: he has bound it himself. What has been
+ * caught here is not held, and as memory it is offline, since auto_online_blocks is.
+ */
+static bool is_used(const Step *step, const KernelDevice *device, const char *driver) {
+        _cleanup_mappings_ Mappings mappings = {};
+        _cleanup_free_ WorkerHolder *holders = NULL;
+        size_t n_holders = 0;
+
+        if (dax_mode_from_driver(driver) == DAX_MODE_SYSTEM_RAM)
+                return mappings_read(device, &mappings) < 0 ||
+                       has_online_blocks(&step->worker->memory, &mappings);
+
+        return holders_find(device, &holders, &n_holders) < 0 || n_holders > 0;
+}
+
 /* Lets go of a device that a new_id for another one has caught. */
 static int release_bystander(const Step *step, const char *driver, const char *name) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
         char now[64];
         int r;
 
+        if (kernel_device_find(name, &device) < 0 || is_used(step, &device, driver))
+                return 0;
         r = driver_write(driver, "unbind", name);
-        if (kernel_device_find(name, &device) < 0 ||
-            kernel_device_driver(&device, now, sizeof(now)) < 0 || strcmp(now, driver) != 0)
+        if (kernel_device_driver(&device, now, sizeof(now)) < 0 || strcmp(now, driver) != 0)
                 return 0; /* let go, or gone */
 
         return result_kernel(step->done, r < 0 ? r : -EBUSY, driver, "devices/%s/driver", name);
@@ -224,9 +282,9 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
 
 /*
  * For a device that the driver does not take of its own accord. new_id at once attaches the driver
- * to whatever it matches now, so what was caught with it is let go again; memory that came with a
- * bystander is offline, since auto_online_blocks is held. The id is never left behind: names are
- * reused, and the next new_id would catch whoever has this one. *@ret_bind is what binding said.
+ * to whatever it matches now, so what was caught with it is let go again. The id is never left
+ * behind: names are reused, and the next new_id would catch whoever has this one. *@ret_bind is
+ * what binding said. Binds are locked.
  */
 static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         _cleanup_kernel_names_ KernelNames before = {};
@@ -260,13 +318,17 @@ static int bind_device(Step *step, const char *driver) {
         bool plainly;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
+        lock_binds(step, driver, false);
         written = bind_plainly(step, driver);
+        unlock_binds(step, driver);
         plainly = written >= 0;
         if (written == -ENOENT)
                 return result_set(step->done, WORKER_KERNEL, ENODEV,
                                   dax_mode_module(step->what->mode), "drivers/%s", driver);
         if (written == -ENODEV) {
+                lock_binds(step, driver, true);
                 r = bind_by_id(step, driver, &written);
+                unlock_binds(step, driver);
                 if (r != 0)
                         return r;
         }
@@ -355,7 +417,9 @@ static int refuse_anothers(Step *step, const char *driver) {
         if (kernel_device_child(&step->device, "subsystem", &identity) >= 0)
                 return 0;
 
+        lock_binds(step, driver, false);
         (void)bind_plainly(step, driver);
+        unlock_binds(step, driver);
         return result_set(step->done, WORKER_GONE, ENODEV, NULL, "devices/%s", step->device.name);
 }
 

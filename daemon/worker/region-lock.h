@@ -13,8 +13,12 @@
 typedef enum RegionLock {
         REGION_LOCK_SHAPES, /* see kernel_device_lock() */
         REGION_LOCK_NAMES,  /* see names_lock() */
+        REGION_LOCK_BINDS,  /* of REGION_LOCK_EVERYWHERE: see driver.c */
         _REGION_LOCK_MAX,
 } RegionLock;
+
+/* Instead of a region: for what is not of one. */
+#define REGION_LOCK_EVERYWHERE UINT32_MAX
 
 /* Opens the file; the descriptor is what the others take. Or an errno. */
 int region_lock_open(void);

@@ -506,6 +506,26 @@ def what_a_driver_was_told_is_taken_back():
 
 
 @fresh
+def what_others_bring_into_use_meanwhile_is_not_taken_for_caught():
+    name = create(BLOCK, region=1)
+    [start] = [extent.start for extent in device_ranges(name)]
+    with sim.stopped(path="*/kmem/new_id") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+                       {"mode": "system-ram"})
+        stop.wait()
+        to_kmem(name)
+        set_state(start // BLOCK, "online")
+    pending.result()
+    equal(driver(name), "kmem", "driver of the other's device")
+    equal(sim.state()["leaks"], [], "leaks")
+    ask(next(other for other in shown() if other != name), "Destroy", force=True)
+    set_state(start // BLOCK, "offline")
+    unbind("kmem", name)
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
+
+
+@fresh
 def a_worker_that_hangs_holds_up_no_other_region():
     other = object_path("region", 1)
     with sim.stopped(path="*/dax0.0/size", signal="none") as stop:

@@ -7,6 +7,7 @@ open or much more in memory than after the first pause.
 
     tests/sim/crowd/crowd.py                      64 clients, 8 regions, a minute
     tests/sim/crowd/crowd.py --seconds 10 --seed 7
+    tests/sim/crowd/crowd.py --not-idle           where devdax devices are bound by new_id, on 6.12
     tests/sim/crowd/crowd.py --build build/clang  with sanitizers
     tests/sim/crowd/crowd.py --valgrind --seconds 20 --clients 16
 """
@@ -39,6 +40,8 @@ def arguments():
     words.add_argument("--pause", type=int, default=3, help="seconds between pauses")
     words.add_argument("--timeout", type=int, default=60, help="seconds until a reply is lost")
     words.add_argument("--seed", type=int, default=random.randrange(1 << 30))
+    words.add_argument("--not-idle", action="store_true",
+                       help="the regions are such as a kernel takes for ordinary memory")
     words.add_argument("--valgrind", action="store_true", help="daxd and its workers under it")
     return words.parse_args()
 
@@ -50,11 +53,25 @@ def has_sanitizers(build):
                    for option in json.load(file))
 
 
+def empty_regions():
+    """Of what the kernel has made of them."""
+    import common
+    for block in common.blocks():
+        common.set_state(block, "offline")
+    for region in common.sim.state()["regions"]:
+        for device in region["devices"]:
+            if device["driver"]:
+                common.unbind(device["driver"], device["name"])
+            common.resize(device["name"], 0)
+
+
 def inside(args):
     """What only is there inside is imported there."""
     from judge import Judge
     from system import VALGRIND
     wrapper = VALGRIND if args.valgrind else ()
+    if args.not_idle:
+        empty_regions()
     judge = Judge(args.bus, wrapper)
     print(f"seed {args.seed}", flush=True)
     client = subprocess.Popen(
@@ -81,7 +98,7 @@ def main():
     args = arguments()
     if not args.inside:
         enter(args, [f"{REGION_SIZE}@{start:#x}" for start in STARTS[:args.regions]],
-              "--bus", args.bus, more=("--seed", args.seed))
+              "--bus", args.bus, more=("--seed", args.seed), idle=not args.not_idle)
     sys.exit(inside(args))
 
 

@@ -20,10 +20,10 @@ def parser(doc):
     return made
 
 
-def enter(args, regions, *options, more=()):
+def enter(args, regions, *options, more=(), idle=True):
     """Runs this script again on a machine with these regions, with the arguments that it has and
-    `more`. `options` are the machine's."""
-    words = [TOP / "tests/sim/run", "--bare", "--region-idle", "--build", args.build,
+    `more`. `options` are the machine's; unless it is `idle` it has onlined its regions on 6.12."""
+    words = [TOP / "tests/sim/run", "--bare", *["--region-idle"] * idle, "--build", args.build,
              "--kernel", args.kernel, *options]
     for region in regions:
         words += ["--regions", region]
