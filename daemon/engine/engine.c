@@ -336,9 +336,9 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKno
         answer->machine.n_regions = 0;
         engine_take_machine(engine, &answer->machine);
         r = region_seen(region, answer->machine.seqnum);
-        if (r >= 0)
+        if (r >= 0 && !knows->all)
                 r = region_seen(knows->fresh, answer->machine.seqnum);
-        if (r >= 0)
+        if (r >= 0 && !knows->all)
                 r = answer->n_names > 0 || !known ?
                             complete_by_names(region, answer, knows, &missing) :
                             complete_by_outline(region, answer, knows, &missing);
@@ -350,7 +350,7 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKno
                 sum += region->devices[i]->size;
         if (!region->is_static && sum + region->available_size != region->size)
                 missing = true;
-        if (known && region->leaked.count == 0 &&
+        if (known && !knows->all && region->leaked.count == 0 &&
             dax_ranges_copy(&known->leaked, &region->leaked) < 0)
                 return -ENOMEM;
 
@@ -794,20 +794,19 @@ static void queue_log_unread(const Queue *queue, const char *why) {
 static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         Queue *queue = userdata;
         Engine *engine = queue->engine;
-        DaxRegion *known, *region;
+        DaxRegion *region;
         bool missing = false;
         int r;
 
         queue->reading = queue->reading_again = false;
         engine->calls--;
-        known = dax_machine_find_region(&engine->machine, queue->region);
         if (error < 0 || answer->result.problem != WORKER_OK) {
                 /* it may be gone, or be another one by now: the inventory tells */
                 queue->n_events = 0;
                 r = engine_inventory(engine);
         } else {
-                r = engine_complete_region(engine, answer, &(EngineKnows){ .known = known },
-                                           &region, &missing);
+                r = engine_complete_region(engine, answer, &(EngineKnows){ .all = true }, &region,
+                                           &missing);
                 if (r >= 0)
                         r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
         }

@@ -13,6 +13,7 @@ typedef struct EngineKnows {
         DaxRegion *fresh;       /* devices that were read just before */
         const DaxRegion *known; /* the region as it was */
         const Plan *plan;       /* what was done to it since */
+        bool all;               /* all devices were read: nothing is to be completed */
 } EngineKnows;
 
 /*

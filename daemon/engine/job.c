@@ -441,7 +441,9 @@ static void job_have_read(Job *job) {
 
 /* The region is as @answer has it. */
 static void job_take_region(Job *job, WorkerAnswer *answer) {
-        const EngineKnows knows = { .fresh = job->fresh, .known = job_now(job), .plan = job->plan };
+        const EngineKnows knows = {
+                .fresh = job->fresh, .known = job_now(job), .plan = job->plan, .all = job->read_all
+        };
         _cleanup_failure_ Failure failure = FAILURE_INIT;
         _cleanup_region_ DaxRegion *region = NULL;
         bool missing = false;

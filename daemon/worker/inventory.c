@@ -193,6 +193,9 @@ static int send_region(Worker *worker, const WorkerRequest *request, WorkerDone 
         r = read_region(worker, request, names, done, &region);
         if (r != 0)
                 return r;
+        /* a device that goes can be listed after its last event: it is not to stay on the list */
+        if (request_wants_all(request) && region->n_devices < names->count)
+                worker->roster.listed = false;
 
         outline = worker_outline(worker);
         r = worker_send_region(&worker->sender, region, outline);

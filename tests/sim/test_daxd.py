@@ -382,6 +382,28 @@ def refresh_sees_what_there_was_when_it_was_asked_for():
 
 
 @fresh
+def memory_that_came_while_it_was_read_has_not_leaked_for_good():
+    """Its blocks were there when that of devices which had been read was taken away from them."""
+    write(f"{MEMORY}/auto_online_blocks", "offline")
+    foreign = create()
+    others = [create_device(2 * MIB) for _ in range(24)]
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    reader = stop_in_the_middle_of_a_reading(foreign, f"/{others[-1]}")
+    add_mapping(foreign, FIRST.start + 2 * BLOCK, BLOCK)
+    to_kmem(foreign)
+    os.kill(reader, signal.SIGCONT)
+    wait_until(lambda: shown().get(foreign, {}).get("Mode") == "system-ram", 60, "its mode")
+    unbind("kmem", foreign)
+    resize(foreign, 0)
+    delete(foreign)
+    wait_until(lambda: foreign not in shown(), 60, "it to be gone")
+    equal(sim.state()["leaks"], [], "leaks")
+    free = [tuple(extent) for extent in get(REGION_PATH, REGION_FACE, "FreeExtents")]
+    equal(free, [(48 * MIB, FIRST.size - 48 * MIB)], "free extents")
+    agree()
+
+
+@fresh
 def what_another_has_added_gets_no_name():
     """It may hold what an old owner has left, and nobody has wiped it."""
     name = create_device(4 * MIB, label="one")
