@@ -7,12 +7,29 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool record_knows(const Record *record, const char *name) {
-        for (size_t i = 0; i < record->n_devices; i++)
-                if (strcmp(record->devices[i].name, name) == 0)
-                        return true;
+/* Names are given again: with another identity it is not what the entry means. */
+static bool is_same(const RecordDevice *entry, const DaxDevice *device) {
+        return strcmp(entry->name, device->name) == 0 &&
+               (entry->identity == 0 || entry->identity == device->identity);
+}
 
-        return record_began_with(record, name);
+/* What the entry means, as long as it is there. */
+static const DaxDevice *find_entry(const RecordDevice *entry, const DaxRegion *region) {
+        const DaxDevice *device = entry->name[0] ? dax_region_find(region, entry->name) : NULL;
+
+        return device && is_same(entry, device) ? device : NULL;
+}
+
+static bool record_knows(const Record *record, const DaxDevice *device) {
+        bool had_name = false;
+
+        for (size_t i = 0; i < record->n_devices; i++) {
+                if (is_same(&record->devices[i], device))
+                        return true;
+                had_name = had_name || strcmp(record->devices[i].name, device->name) == 0;
+        }
+
+        return !had_name && record_began_with(record, device->name);
 }
 
 /*
@@ -25,7 +42,7 @@ static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
         size_t n = 0;
 
         for (size_t i = 0; i < now->n_devices; i++)
-                if (!record_knows(record, now->devices[i]->name)) {
+                if (!record_knows(record, now->devices[i])) {
                         found = now->devices[i];
                         n++;
                 }
@@ -53,10 +70,8 @@ static bool covered_by(const DaxDevice *a, const DaxDevice *b, DaxRange range) {
         return dax_ranges_cover(&both, range);
 }
 
-/* Whether @device is what the entry means, in a state that our own steps can have left it in. */
+/* Whether what the entry means is in a state that our own steps can have left it in. */
 static bool is_own(const RecordDevice *entry, const DaxDevice *device) {
-        if (entry->identity != 0 && device->identity != entry->identity)
-                return false;
         if (device->mode == DAX_MODE_OTHER)
                 return false;
 
@@ -116,7 +131,7 @@ static int settle_entries(Record *record, const DaxRegion *now, DaxRegion *wante
         /* first take all of one's own out, then put them in: places may have been swapped */
         for (size_t i = 0; i < record->n_devices; i++) {
                 RecordDevice *entry = &record->devices[i];
-                const DaxDevice *is = entry->name[0] ? dax_region_find(now, entry->name) : NULL;
+                const DaxDevice *is = find_entry(entry, now);
 
                 if (is && is_own(entry, is))
                         dax_device_unref(dax_region_take(wanted, entry->name));
@@ -125,18 +140,15 @@ static int settle_entries(Record *record, const DaxRegion *now, DaxRegion *wante
         for (size_t i = 0; i < record->n_devices; i++) {
                 const RecordDevice *entry = &record->devices[i];
                 const DaxDevice *target = record->forward ? entry->wanted : entry->before;
-                const DaxDevice *is = entry->name[0] ? dax_region_find(now, entry->name) : NULL;
+                const DaxDevice *is = find_entry(entry, now);
                 /* contents are as they were, unless somebody was let in meanwhile */
                 bool wipe = record->forward || record->published;
                 int r = 0;
 
                 if (is && !is_own(entry, is)) {
-                        if (is->identity == entry->identity)
-                                r = note_stranger(notes, entry,
-                                                  " was changed by another program meanwhile: it "
-                                                  "is left as it is");
-                        else if (entry->before || target)
-                                r = note_stranger(notes, entry, " is another device by now");
+                        r = note_stranger(notes, entry,
+                                          " was changed by another program meanwhile: it is left "
+                                          "as it is");
                 } else if (target && place_is_taken(wanted, target)) {
                         r = note_stranger(notes, entry, ": its place has been taken");
                 } else if (target) {

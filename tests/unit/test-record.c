@@ -445,6 +445,25 @@ static void test_awaited_seed_is_ours(void **state) {
         assert_string_equal(record->devices[record->awaited].name, "dax0.3");
 }
 
+/* The kernel gives the lowest name that is free, which may be that of what was destroyed before. */
+static void test_awaited_seed_can_have_an_old_name(void **state) {
+        _cleanup_region_ DaxRegion *before = new_used_region(), *now = NULL, *wanted = NULL;
+        _cleanup_plan_ Plan *plan = new_plan(before);
+        _cleanup_record_ Record *record = new_record(plan);
+        _cleanup_free_ char *strangers = NULL;
+
+        now = new_state_awaiting(record, plan);
+        dax_device_unref(dax_region_take(now, "dax0.1"));
+        add_device(now, 1, "", 0, 0, DAX_MODE_NONE);
+        edit(now, "dax0.1")->identity = 99;
+        strcpy(now->youngest, "dax0.1");
+        settle(record, now, &wanted, &strangers);
+        assert_null(strangers);
+        assert_string_equal(record->devices[record->awaited].name, "dax0.1");
+        assert_int_equal(record->devices[record->awaited].identity, 99);
+        assert_int_equal(wanted->n_devices, before->n_devices);
+}
+
 /* Two new ones, or one that is not the youngest, or has memory by now: reported, never guessed. */
 static void test_undecided_seed_is_left(void **state) {
         for (int i = 0; i < 3; i++) {
@@ -606,6 +625,7 @@ int main(void) {
                 cmocka_unit_test(test_newer_version),
                 cmocka_unit_test(test_settle_back_and_forward),
                 cmocka_unit_test(test_awaited_seed_is_ours),
+                cmocka_unit_test(test_awaited_seed_can_have_an_old_name),
                 cmocka_unit_test(test_undecided_seed_is_left),
                 cmocka_unit_test(test_strangers_are_left),
                 cmocka_unit_test(test_own_changed_by_others_is_told),

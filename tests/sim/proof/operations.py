@@ -108,6 +108,10 @@ OPERATIONS = (
     Operation("layout-prune", (DEVDAX, SECOND),
               layout(entry("two", "8M"), entry("tier", "128M", mode="system-ram"), prune="idle"),
               0, True, ("dax1.1",)),
+    # the same, and the kernel gives the name of what has been destroyed to what is made
+    Operation("layout-replace", (DEVDAX, SECOND),
+              layout(entry("two", "8M"), entry("new", "4M"), entry("tier", "16M"), prune="idle"),
+              0, True, ("dax1.1",)),
 )
 
 if KERNEL != "6.1":  # which has no such attribute
