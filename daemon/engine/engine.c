@@ -612,6 +612,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
 static void engine_drop_region(Engine *engine, uint32_t id) {
         _cleanup_region_ DaxRegion *region = dax_machine_take_region(&engine->machine, id);
 
+        engine_clear_region_failure(engine, id); /* whichever comes under this id has not failed */
         TELL(engine, region_changed, region, NULL, userdata_);
 }
 
@@ -658,8 +659,15 @@ void engine_job_finished(Engine *engine, Job *job, JobResult result, const Failu
         engine_check_idle(engine);
 }
 
-static int engine_add_job(Engine *engine, Queue *queue, JobRequest *request, Job **ret_job) {
-        Job *job, **end = &queue->jobs;
+static int engine_add_job(Engine *engine, const DaxRegion *region, JobRequest *request,
+                          Job **ret_job) {
+        Queue *queue;
+        Job *job, **end;
+        int r;
+
+        r = engine_get_queue(engine, region->id, &queue);
+        if (r < 0)
+                return r;
 
         job = calloc(1, sizeof(*job));
         if (!job)
@@ -670,9 +678,10 @@ static int engine_add_job(Engine *engine, Queue *queue, JobRequest *request, Job
         job->id = engine->last_job = MAX(engine->last_job + 1, clock_usec(CLOCK_REALTIME));
         job->request = *request;
         *request = (JobRequest){};
+        job->place = (DaxRange){ region->start, region->size };
         job->start_time = clock_usec(CLOCK_REALTIME);
-        while (*end)
-                end = &(*end)->next;
+        for (end = &queue->jobs; *end; end = &(*end)->next)
+                ;
         *end = job;
         queue->n_jobs++;
 
@@ -691,13 +700,14 @@ static size_t queue_count_of(const Queue *queue, uid_t uid) {
 }
 
 int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *failure) {
+        const DaxRegion *region = dax_machine_find_region(&engine->machine, request->region);
         Queue *queue = engine_find_queue(engine, request->region);
         Job *job;
         int r;
 
         if (engine->stopping)
                 r = failure_set(failure, CONDITION_BUSY, "cannot do it now: daxd is stopping");
-        else if (!queue || !dax_machine_find_region(&engine->machine, request->region))
+        else if (!queue || !region)
                 r = failure_set(failure, CONDITION_NO_SUCH_REGION,
                                 "cannot carry out %s: there is no region %u" ADVICE_REGIONS,
                                 request->operation, request->region);
@@ -710,7 +720,7 @@ int engine_submit(Engine *engine, JobRequest *request, Job **ret_job, Failure *f
         else
                 r = sd_event_source_set_enabled(queue->start, SD_EVENT_ONESHOT);
         if (r == 0)
-                r = engine_add_job(engine, queue, request, &job);
+                r = engine_add_job(engine, region, request, &job);
         if (r != 0) {
                 job_request_deinit(request);
                 return r;
@@ -1203,7 +1213,6 @@ static int engine_settle_record(Engine *engine, Record *record) {
                                .force = record->force,
                                .whole = true };
         const DaxRegion *region = NULL;
-        Queue *queue;
         Job *job;
         int r;
 
@@ -1223,9 +1232,7 @@ static int engine_settle_record(Engine *engine, Record *record) {
         }
 
         request.region = region->id;
-        r = engine_get_queue(engine, region->id, &queue);
-        if (r >= 0)
-                r = engine_add_job(engine, queue, &request, &job);
+        r = engine_add_job(engine, region, &request, &job);
         if (r < 0) {
                 record_free(record);
                 return r;
@@ -1234,7 +1241,7 @@ static int engine_settle_record(Engine *engine, Record *record) {
         job->settles = true;
         job->record = record;
         engine->unsettled++;
-        queue_run(queue);
+        queue_run(engine_find_queue(engine, region->id));
         return 0;
 }
 

@@ -511,13 +511,11 @@ static void job_call(Job *job, WorkerTask *task) {
 }
 
 static WorkerRequest job_request(const Job *job, WorkerOp op) {
-        const DaxRegion *region = job_now(job);
-
         return (WorkerRequest){
                 .op = op,
                 .region = job->request.region,
-                .region_start = region ? region->start : 0,
-                .region_size = region ? region->size : 0,
+                .region_start = job->place.offset,
+                .region_size = job->place.size,
         };
 }
 

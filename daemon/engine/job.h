@@ -92,6 +92,7 @@ struct Job {
         Job *next; /* in the queue of its region */
         uint64_t id;
         JobRequest request;
+        DaxRange place;      /* physical, of the region that it is for: ids are given again */
         uint64_t start_time; /* µs, CLOCK_REALTIME */
         JobStage stage;
         size_t step;       /* how many of the plan's have been done, as far as it is known */

@@ -134,7 +134,7 @@ def wiped_is_wiped():
 def foreign_changes_are_seen_by_their_events():
     def shows(mode):
         wait_until(lambda: get(object_path("device", name), "org.daxd1.Device", "Mode") == mode,
-                   10, f"{name} to be {mode}")
+                   60, f"{name} to be {mode}")
 
     with Signals() as signals:
         name = create(4 * MIB)
@@ -151,6 +151,35 @@ def foreign_changes_are_seen_by_their_events():
     sim.remove_region(index, for_good=True)
     wait_until(lambda: f"/org/daxd1/region/{index}" not in managed_objects(), 60,
                "the region to go")
+
+
+@fresh
+def what_was_asked_of_a_region_is_not_done_to_another_of_its_id():
+    def create_late():
+        return Call(path, REGION_FACE, "CreateDevice", "ta{sv}", 4 * MIB, {})
+    index = sim.add_region("256M@0x200000000")
+    path = object_path("region", index)
+    wait_until(lambda: path in managed_objects(), 60, "the region")
+    with sim.stopped(path="*/device_dax/bind") as stop:
+        first = create_late()
+        stop.wait()
+        second = create_late()
+        wait_until(lambda: sum(JOB in faces for faces in managed_objects().values()) == 2, 60,
+                   "both jobs")
+        sim.remove_region(index, for_good=True)
+        equal(sim.add_region("256M@0x220000000"), index, "the id of another region")
+        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    refused("NoSuchRegion", second.result)
+    try:
+        first.result()
+        fail("a device was made in a region that has gone")
+    except DBusError:
+        pass
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    require(get(path, REGION_FACE, "State") != "failed", "the other region has failed")
+    agree()
+    equal(sim.state()["regions"][index]["available"], 256 * MIB, "what is free in the other region")
+    sim.remove_region(index, for_good=True)
 
 
 @fresh
