@@ -494,15 +494,19 @@ static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
         return r;
 }
 
-/* Follows whose memory is whose: what others did first, then what the transaction has done. */
+/*
+ * Follows whose memory is whose: what others did first, then what the transaction has done. One
+ * that was left in the middle has taken memory from its devices like anybody else, and has let
+ * nobody in.
+ */
 static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
-                      const Changed *changed) {
+                      bool done, const Changed *changed) {
         DaxChanges lost = { .before = before, .after = after }, used = lost;
         const DaxDevice *old, *device;
         int r = 0;
 
         while (r >= 0 && dax_changes_next(&lost, &old, &device))
-                if (old && !changed_find(changed, old->name))
+                if (old && (!done || !changed_find(changed, old->name)))
                         r = put_lost(engine, after, old, device);
         while (r >= 0 && before && engine->settled && dax_changes_next(&used, &old, &device))
                 if (device && !changed_find(changed, device->name))
@@ -512,7 +516,7 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
          * What the transaction has wiped, given to the system, or put back is nobody's old memory.
          * Of what it has not touched it says nothing.
          */
-        for (size_t i = 0; plan && i < plan->n_devices; i++) {
+        for (size_t i = 0; done && i < plan->n_devices; i++) {
                 const DaxDevice *is = plan->devices[i].after;
 
                 if (!is || is == plan->devices[i].before ||
@@ -575,7 +579,8 @@ static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
         }
 }
 
-int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint64_t seqnum) {
+int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, bool done,
+                      uint64_t seqnum) {
         _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
         Queue *queue;
@@ -592,7 +597,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, uint6
         before = dax_machine_take_region(&engine->machine, region->id);
         r = put_incarnations(before, region, &changed);
         if (r >= 0)
-                r = put_owners(engine, before, region, plan, &changed);
+                r = put_owners(engine, before, region, plan, done, &changed);
         if (dax_region_seal(region) < 0) {
                 dax_region_free(region);
                 return -ENOMEM;
@@ -818,7 +823,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                 r = engine_complete_region(engine, answer, &(EngineKnows){ .all = true }, &region,
                                            &missing);
                 if (r >= 0)
-                        r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
+                        r = engine_put_region(engine, region, NULL, false, answer->machine.seqnum);
         }
         if (r < 0) {
                 queue->n_events = 0; /* the next event tries again */
@@ -1016,7 +1021,7 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 if (r >= 0)
                         r = owners_fill(engine->owners, region);
                 if (r >= 0)
-                        r = engine_put_region(engine, TAKE_PTR(region), NULL, fresh->seqnum);
+                        r = engine_put_region(engine, TAKE_PTR(region), NULL, false, fresh->seqnum);
         }
 
         engine_take_machine(engine, fresh);

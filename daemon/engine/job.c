@@ -101,8 +101,10 @@ static const DaxRegion *job_now(const Job *job) {
 }
 
 /* Shows what the transaction has come to. Nothing of it was shown while it was in the middle. */
-static int job_publish(Job *job, const Plan *plan) {
-        return job->now ? engine_put_region(job->engine, TAKE_PTR(job->now), plan, job->seqnum) : 0;
+static int job_publish(Job *job, const Plan *plan, bool done) {
+        return job->now ?
+                       engine_put_region(job->engine, TAKE_PTR(job->now), plan, done, job->seqnum) :
+                       0;
 }
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -179,7 +181,7 @@ static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
                         "cannot write down in /run/daxd that this was given up");
         engine_set_region_failure(job->engine, job->request.region,
                                   strdup(failure_message(&failure)), job->record->id);
-        (void)job_publish(job, NULL);
+        (void)job_publish(job, job->plan, false);
         job_finish(job, JOB_FAILED, &failure);
 }
 
@@ -398,7 +400,7 @@ static void job_verify(Job *job) {
 
         if (!back)
                 engine_clear_region_failure(job->engine, job->request.region);
-        r = job_publish(job, job->plan);
+        r = job_publish(job, job->plan, true);
         if (r < 0)
                 job_log(job, LOG_ERR, LOG_MESSAGE_UNREAD,
                         "what the region is like now cannot be kept: %s", text_errno(r));
@@ -424,7 +426,7 @@ static void job_have_read(Job *job) {
                 return;
         }
         if (!job->record) {
-                r = job_publish(job, NULL);
+                r = job_publish(job, NULL, false);
                 if (r < 0) {
                         job_refuse(job, r, &failure);
                         return;
