@@ -337,8 +337,6 @@ int engine_complete_region(Engine *engine, WorkerAnswer *answer, const EngineKno
         engine_take_machine(engine, &answer->machine);
         r = region_seen(region, answer->machine.seqnum);
         if (r >= 0 && !knows->all)
-                r = region_seen(knows->fresh, answer->machine.seqnum);
-        if (r >= 0 && !knows->all)
                 r = answer->n_names > 0 || !known ?
                             complete_by_names(region, answer, knows, &missing) :
                             complete_by_outline(region, answer, knows, &missing);

@@ -55,6 +55,7 @@ typedef struct RegionBody {
 typedef struct DeviceBody {
         uint64_t identity;
         uint64_t incarnation;
+        uint64_t seen;
         uint64_t size;
         uint64_t align;
         uint64_t n_ranges;
@@ -95,7 +96,7 @@ static const struct {
 
 _Static_assert(sizeof(WorkerDone) == 2 * sizeof(int) + 128 + 128 + sizeof(uint64_t), "no padding");
 _Static_assert(sizeof(WorkerHolder) == sizeof(uint32_t) + 64, "no padding");
-_Static_assert(sizeof(DeviceBody) == 6 * 8 + 7 * 4 + 32 + 64 + 33 + 33 + 10, "no padding");
+_Static_assert(sizeof(DeviceBody) == 7 * 8 + 7 * 4 + 32 + 64 + 33 + 33 + 10, "no padding");
 _Static_assert(sizeof(Head) + sizeof(RegionBody) + 8 <= WORKER_MESSAGE_MAX, "a region fits");
 _Static_assert(sizeof(WorkerRequest) + WORKER_STEPS_MAX * sizeof(WorkerStep) <= WORKER_MESSAGE_MAX,
                "the steps fit");
@@ -295,6 +296,7 @@ int worker_send_device(WorkerSender *sender, const DaxDevice *device) {
         DeviceBody body = {
                 .identity = device->identity,
                 .incarnation = device->incarnation,
+                .seen = device->seen,
                 .size = device->size,
                 .align = device->align,
                 .n_ranges = device->ranges.count,
@@ -643,6 +645,7 @@ static int take_device(WorkerAnswer *answer, const DeviceBody *body) {
         device->instance = instance;
         device->identity = body->identity;
         device->incarnation = body->incarnation;
+        device->seen = body->seen;
         device->size = body->size;
         device->align = body->align;
         device->mode = body->mode;

@@ -112,7 +112,10 @@ int step_know_mode(Step *step) {
         if (r < 0)
                 return step_kernel(step, r, "driver", NULL);
 
-        step_set_mode(step, mode);
+        if ((step->known & STEP_KNOWS_REST) && step->after->mode == mode)
+                step->known |= STEP_KNOWS_MODE;
+        else
+                step_set_mode(step, mode);
         return 0;
 }
 
@@ -338,13 +341,23 @@ static void step_forget_old(Step *step) {
         step->worker->known_usec = now;
 }
 
-/* Of the region it is in only what never changes is fresh. */
+/*
+ * Of the region it is in only what never changes is fresh. What events tell of is looked at after
+ * the number of the last one: what others do to the device later on, they do after that.
+ */
 static int step_send_device(Step *step) {
         WorkerSender *sender = &step->worker->sender;
+        uint64_t seen = 0;
         int r;
 
+        (void)attribute_get_u64(step->worker->event_fd, &seen);
         step_forget_old(step);
+        if (step->after && step->after->mode == DAX_MODE_SYSTEM_RAM)
+                step_forget(step, STEP_KNOWS_REST);
+        step_forget(step, STEP_KNOWS_MODE);
         r = step_look(step);
+        if (r == 0)
+                step->after->seen = seen;
         if (r == 0 && !step->region_is_sent)
                 r = worker_send_region(sender, step->worker->picture, 0);
         if (r == 0) {

@@ -411,6 +411,18 @@ def refresh_sees_what_there_was_when_it_was_asked_for():
 
 
 @fresh
+def what_others_do_to_what_a_transaction_is_done_with_is_seen():
+    text = layout(*({"name": f"d{number}", "size": "4M", "wipe": False} for number in range(3)))
+    with sim.stopped(path="*/dax0.2/uevent") as stop:
+        pending = Call(ROOT, MANAGER, "ApplyLayout", "sa{sv}", text, {})
+        stop.wait()
+        unbind("device_dax", "dax0.0")
+    pending.result()
+    wait_until(lambda: shown()["dax0.0"]["Mode"] == "none", 60, "it to be seen without a driver")
+    agree()
+
+
+@fresh
 def memory_that_came_while_it_was_read_has_not_leaked_for_good():
     """Its blocks were there when that of devices which had been read was taken away from them."""
     write(f"{MEMORY}/auto_online_blocks", "offline")

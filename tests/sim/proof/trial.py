@@ -67,7 +67,7 @@ class Trial:
         judge.check_bus(ground)
         judge.check_secret(ground)
         judge.check_leaks(ground)
-        judge.check_leftovers(ground, bool(reason))
+        judge.check_leftovers(ground, bool(reason), hopeless=hopeless)
         return result
 
     def compare(self, now, error, killed):
