@@ -24,6 +24,7 @@
 
 #define QUEUE_MAX 256      /* jobs that may wait for one region */
 #define QUEUE_MAX_OTHERS 8 /* of them those of one ordinary user */
+#define LEAK_USEC 2000000  /* what has leaked is there that long afterwards */
 
 /* An event about a device, or about a memory block. */
 typedef struct Event {
@@ -38,9 +39,14 @@ typedef struct Queue {
         sd_event_source *start; /* of what was submitted, when who did is done with it */
         Job *jobs;              /* the first one runs */
         size_t n_jobs;
-        bool reading;          /* because of an event */
-        bool passed_over;      /* an inventory came too late for it: to be read once more */
-        bool reading_again;    /* because of that */
+        bool reading;           /* because of an event */
+        bool passed_over;       /* an inventory came too late for it: to be read once more */
+        bool reading_again;     /* because of that */
+        bool doubts_leaks;      /* what seemed to leak is to be read once more */
+        bool reading_leaks;     /* because of that */
+        sd_event_source *leaks; /* until then */
+        uint64_t *leaked;       /* identities of devices of which it was said */
+        size_t n_leaked;
         uint64_t put_number;   /* of its picture, see Engine.puts */
         uint64_t names_seqnum; /* last uevent before its attributes and names were read */
         Event *events;         /* that the picture does not know yet */
@@ -559,16 +565,57 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
         return r;
 }
 
-static void put_log_leaks(const DaxRegion *before, const DaxRegion *after) {
+/*
+ * The kernel takes the driver off a device before the memory blocks, and puts it on before they
+ * come: who looks in between sees a leak. So it is one only when it is there a while later as well.
+ */
+static bool has_leaked(const DaxDevice *device) {
+        return device && device->tainted && device->mode != DAX_MODE_SYSTEM_RAM;
+}
+
+static int queue_doubt_leaks(sd_event_source *source, uint64_t usec, void *userdata) {
+        Queue *queue = userdata;
+
+        queue->doubts_leaks = queue->passed_over = true;
+        queue_run(queue);
+        return 0;
+}
+
+static int queue_see_leaks(Queue *queue, const DaxRegion *before, const DaxRegion *after) {
         DaxChanges changes = { .before = before, .after = after };
         const DaxDevice *old, *device;
+        bool more = false;
 
-        while (dax_changes_next(&changes, &old, &device)) {
-                if (!device || !device->tainted || (old && old->tainted))
+        while (dax_changes_next(&changes, &old, &device))
+                more = more || (has_leaked(device) && !has_leaked(old));
+        if (!more)
+                return 0;
+
+        queue->leaks = sd_event_source_disable_unref(queue->leaks);
+        return sd_event_add_time_relative(queue->engine->event, &queue->leaks, CLOCK_MONOTONIC,
+                                          LEAK_USEC, 0, queue_doubt_leaks, queue);
+}
+
+static bool queue_has_told_of(const Queue *queue, const DaxDevice *device) {
+        for (size_t i = 0; i < queue->n_leaked; i++)
+                if (queue->leaked[i] == device->identity)
+                        return true;
+
+        return false;
+}
+
+static void queue_log_leaks(Queue *queue) {
+        const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+
+        for (size_t i = 0; region && i < region->n_devices; i++) {
+                const DaxDevice *device = region->devices[i];
+
+                if (!has_leaked(device) || queue_has_told_of(queue, device) ||
+                    ARRAY_APPEND(queue->leaked, queue->n_leaked, device->identity) < 0)
                         continue;
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LEAKED,
-                                        .region = &after->id,
+                                        .region = &region->id,
                                         .devices = (const char *[]){ device->name },
                                         .n_devices = 1 },
                          "%s was taken out of System RAM while its memory was online: that memory "
@@ -607,7 +654,8 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, bool 
         queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
         queue_forget_known(queue);
 
-        put_log_leaks(before, region);
+        if (r >= 0)
+                r = queue_see_leaks(queue, before, region);
         TELL(engine, region_changed, before, region, userdata_);
         return r;
 }
@@ -807,11 +855,12 @@ static void queue_log_unread(const Queue *queue, const char *why) {
 static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         Queue *queue = userdata;
         Engine *engine = queue->engine;
+        bool missing = false, leaks;
         DaxRegion *region;
-        bool missing = false;
         int r;
 
-        queue->reading = queue->reading_again = false;
+        leaks = queue->reading_leaks;
+        queue->reading = queue->reading_again = queue->reading_leaks = false;
         engine->calls--;
         if (error < 0 || answer->result.problem != WORKER_OK) {
                 /* it may be gone, or be another one by now: the inventory tells */
@@ -822,6 +871,8 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                                            &missing);
                 if (r >= 0)
                         r = engine_put_region(engine, region, NULL, false, answer->machine.seqnum);
+                if (r >= 0 && leaks)
+                        queue_log_leaks(queue);
         }
         if (r < 0) {
                 queue->n_events = 0; /* the next event tries again */
@@ -850,6 +901,8 @@ static int queue_read(Queue *queue) {
                 return -ENOMEM;
         queue->reading = true;
         queue->reading_again = again;
+        queue->reading_leaks = queue->doubts_leaks;
+        queue->doubts_leaks = false;
         queue->engine->calls++;
         return 0;
 }
@@ -1386,6 +1439,8 @@ Engine *engine_free(Engine *engine) {
         for (size_t i = 0; i < engine->n_queues; i++) {
                 assert(!engine->queues[i]->jobs);
                 sd_event_source_disable_unref(engine->queues[i]->start);
+                sd_event_source_disable_unref(engine->queues[i]->leaks);
+                free(engine->queues[i]->leaked);
                 free(engine->queues[i]->failure);
                 free(engine->queues[i]->given_up);
                 free(engine->queues[i]->events);

@@ -589,6 +589,22 @@ def what_others_bring_into_use_meanwhile_is_not_taken_for_caught():
 
 
 @fresh
+def what_has_leaked_is_told_once():
+    def told():
+        return sum("lost until the next reboot" in line for entry in entries() for line in entry)
+    write(f"{MEMORY}/auto_online_blocks", "online")
+    name = create(BLOCK)
+    to_kmem(name)
+    with journal() as entries:
+        unbind("kmem", name)
+        wait_until(told, 60, "it to be told")
+        ask(create_device(2 * MIB, ranges=[[2 * BLOCK, 2 * MIB]]), "Destroy")
+        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+        equal(told(), 1, "how often it is told")
+    require(shown()[name]["Tainted"], "it is not shown")
+
+
+@fresh
 def a_worker_that_hangs_holds_up_no_other_region():
     other = object_path("region", 1)
     with sim.stopped(path="*/dax0.0/size", signal="none") as stop:

@@ -345,6 +345,8 @@ def nothing_is_left_over():
     clean()
     equal(agree(), {}, "devices")
     require_sound()
+    log = journal("daxd.service")
+    require("lost until the next reboot" not in log, f"daxd has seen a leak that was none:\n{log}")
 
 
 ready()

@@ -476,7 +476,9 @@ def leak_of_a_foreign_agent_is_seen_and_kept_out_of():
     place = device_ranges(name)[0]
     write(f"{BUS}/drivers/kmem/unbind", name)
     equal(leaked(), [block.name for block in memory_blocks(*place)], "leaked blocks")
-    wait_until(lambda: get(dev(name), DEVICE, "Tainted"), 10, "Tainted")
+    wait_until(lambda: get(dev(name), DEVICE, "Tainted"), 60, "Tainted")
+    wait_until(lambda: f"{name} was taken out of System RAM" in journal("daxd.service"), 60,
+               "it to be told")
     state = kernel_state()
     for method, args in {"SetMode": ("devdax",), "Destroy": (), "Resize": (2 * BLOCK,)}.items():
         error = refused("Tainted", ask, dev(name), method, *args, force=True)
