@@ -9,10 +9,10 @@
 
 #include "daemon/worker/driver.h"
 #include "daemon/worker/attribute.h"
+#include "daemon/worker/binds.h"
 #include "daemon/worker/blocks.h"
 #include "daemon/worker/holders.h"
 #include "daemon/worker/mapping.h"
-#include "daemon/worker/region-lock.h"
 #include "daemon/worker/result.h"
 
 #include <fcntl.h>
@@ -150,26 +150,6 @@ int driver_restore(Worker *worker, const WorkerRequest *request, WorkerDone *don
 }
 
 /* --- bind ------------------------------------------------------------------------------------- */
-
-/*
- * What appears at a driver while it has an id is taken for caught by that: so nobody else binds
- * anything meanwhile. Who binds memory has auto_online_blocks for himself already.
- */
-static bool locks_binds(const Step *step, const char *driver) {
-        return step->worker->locks_fd >= 0 && dax_mode_from_driver(driver) == DAX_MODE_DEVDAX;
-}
-
-static void lock_binds(const Step *step, const char *driver, bool by_id) {
-        if (locks_binds(step, driver))
-                (void)region_lock_take(step->worker->locks_fd, REGION_LOCK_EVERYWHERE,
-                                       REGION_LOCK_BINDS, !by_id, true);
-}
-
-static void unlock_binds(const Step *step, const char *driver) {
-        if (locks_binds(step, driver))
-                region_lock_release(step->worker->locks_fd, REGION_LOCK_EVERYWHERE,
-                                    REGION_LOCK_BINDS);
-}
 
 /* Opens the driver's `bind`, unless it is open from a step before. */
 static int open_bind(Step *step, const char *driver) {
@@ -318,17 +298,17 @@ static int bind_device(Step *step, const char *driver) {
         bool plainly;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
-        lock_binds(step, driver, false);
+        binds_lock(step->worker, driver, false);
         written = bind_plainly(step, driver);
-        unlock_binds(step, driver);
+        binds_unlock(step->worker, driver);
         plainly = written >= 0;
         if (written == -ENOENT)
                 return result_set(step->done, WORKER_KERNEL, ENODEV,
                                   dax_mode_module(step->what->mode), "drivers/%s", driver);
         if (written == -ENODEV) {
-                lock_binds(step, driver, true);
+                binds_lock(step->worker, driver, true);
                 r = bind_by_id(step, driver, &written);
-                unlock_binds(step, driver);
+                binds_unlock(step->worker, driver);
                 if (r != 0)
                         return r;
         }
@@ -367,12 +347,30 @@ static int bind_memory(Step *step, const char *driver) {
         return hold_end(&hold, r);
 }
 
-int driver_bind(Step *step) {
-        const char *driver = dax_mode_driver(step->what->mode);
+/* Whether it has that driver already, and not only because another worker has just caught it. */
+static int is_bound(Step *step, bool *ret_bound) {
+        _cleanup_close_ int lock_fd = -1;
         int r;
 
         r = step_know_mode(step);
-        if (r != 0 || step->after->mode == (DaxMode)step->what->mode)
+        if (r == 0 && step->after->mode == DAX_MODE_SYSTEM_RAM &&
+            step->what->mode == DAX_MODE_SYSTEM_RAM) {
+                (void)memory_lock_auto_online(true, &lock_fd);
+                step_forget(step, STEP_KNOWS_MODE);
+                r = step_know_mode(step);
+        }
+        if (r == 0)
+                *ret_bound = step->after->mode == (DaxMode)step->what->mode;
+        return r;
+}
+
+int driver_bind(Step *step) {
+        const char *driver = dax_mode_driver(step->what->mode);
+        bool bound = false;
+        int r;
+
+        r = is_bound(step, &bound);
+        if (r != 0 || bound)
                 return r;
         r = step_refuse_bound(step);
         /* once a probe has failed for that reason, every later one of the device does, for good */
@@ -417,9 +415,9 @@ static int refuse_anothers(Step *step, const char *driver) {
         if (kernel_device_child(&step->device, "subsystem", &identity) >= 0)
                 return 0;
 
-        lock_binds(step, driver, false);
+        binds_lock(step->worker, driver, false);
         (void)bind_plainly(step, driver);
-        unlock_binds(step, driver);
+        binds_unlock(step->worker, driver);
         return result_set(step->done, WORKER_GONE, ENODEV, NULL, "devices/%s", step->device.name);
 }
 
@@ -428,7 +426,10 @@ static int unbind_device(Step *step, const char *driver) {
         int r, written;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
+        binds_lock(step->worker, driver,
+                   false); /* or it would have been there before, and be kept */
         written = driver_write(driver, "unbind", step->device.name);
+        binds_unlock(step->worker, driver);
         r = written >= 0 ? refuse_anothers(step, driver) : 0;
         if (r != 0)
                 return r;

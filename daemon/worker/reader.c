@@ -4,6 +4,7 @@
 
 #include "daemon/worker/reader.h"
 #include "daemon/worker/attribute.h"
+#include "daemon/worker/binds.h"
 #include "daemon/worker/publish.h"
 
 #include <fcntl.h>
@@ -287,7 +288,7 @@ int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_de
         if (r >= 0) /* it may read the shape again, so what belongs to that comes after it */
                 r = reader_names(worker, kernel, device);
         if (r >= 0)
-                r = kernel_device_mode(kernel, &device->mode);
+                r = binds_read_mode(worker, kernel, &device->mode);
         if (r >= 0)
                 r = reader_rest(worker, kernel, device);
         if (r < 0)

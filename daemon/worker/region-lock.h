@@ -13,7 +13,7 @@
 typedef enum RegionLock {
         REGION_LOCK_SHAPES, /* see kernel_device_lock() */
         REGION_LOCK_NAMES,  /* see names_lock() */
-        REGION_LOCK_BINDS,  /* of REGION_LOCK_EVERYWHERE: see driver.c */
+        REGION_LOCK_BINDS,  /* of REGION_LOCK_EVERYWHERE: see binds.h */
         _REGION_LOCK_MAX,
 } RegionLock;
 

@@ -5,6 +5,7 @@
 #include "daemon/worker/step.h"
 #include "daemon/util/clock.h"
 #include "daemon/worker/attribute.h"
+#include "daemon/worker/binds.h"
 #include "daemon/worker/blocks.h"
 #include "daemon/worker/cancel.h"
 #include "daemon/worker/driver.h"
@@ -22,6 +23,7 @@
 #include <sys/stat.h>
 
 #define LOOK_USEC 100000
+#define CATCH_TRIES 16
 #define KNOWN_MAX 65536    /* devices whose pictures are kept */
 #define KNOWN_USEC 1000000 /* for so long */
 
@@ -106,7 +108,7 @@ int step_know_mode(Step *step) {
         if (step->known & STEP_KNOWS_MODE)
                 return 0;
 
-        r = kernel_device_mode(&step->device, &mode);
+        r = binds_read_mode(step->worker, &step->device, &mode);
         if (r >= 0)
                 r = step_begin_picture(step);
         if (r < 0)
@@ -342,11 +344,10 @@ static void step_forget_old(Step *step) {
 }
 
 /*
- * Of the region it is in only what never changes is fresh. What events tell of is looked at after
- * the number of the last one: what others do to the device later on, they do after that.
+ * What events tell of is looked at after the number of the last one: what others do to the device
+ * later on, they do after that.
  */
-static int step_send_device(Step *step) {
-        WorkerSender *sender = &step->worker->sender;
+static int step_look_last(Step *step) {
         uint64_t seen = 0;
         int r;
 
@@ -358,6 +359,23 @@ static int step_send_device(Step *step) {
         r = step_look(step);
         if (r == 0)
                 step->after->seen = seen;
+        return r;
+}
+
+/* Of the region it is in only what never changes is fresh. */
+static int step_send_device(Step *step) {
+        WorkerSender *sender = &step->worker->sender;
+        bool was_free = step->after && step->after->mode == DAX_MODE_NONE, again = true;
+        int r;
+
+        r = step_look_last(step);
+        /* as step_carry_out() */
+        for (int i = 0; r == 0 && was_free && again && i < CATCH_TRIES; i++) {
+                if (step->after->mode == DAX_MODE_NONE)
+                        break;
+                again = binds_await(step->worker);
+                r = step_look_last(step);
+        }
         if (r == 0 && !step->region_is_sent)
                 r = worker_send_region(sender, step->worker->picture, 0);
         if (r == 0) {
@@ -383,6 +401,32 @@ static int step_pause(Step *step) {
                        0;
 }
 
+/* Whether it may be that somebody's new_id has caught the device. */
+static bool may_be_caught(const Step *step) {
+        PlanOp op = step->what->op;
+        const WorkerDone *done = step->done;
+
+        return done->problem == WORKER_BOUND ||
+               (done->problem == WORKER_NO_EFFECT && (op == PLAN_BIND || op == PLAN_UNBIND)) ||
+               (done->problem == WORKER_KERNEL && done->error == EBUSY);
+}
+
+/* Once more, when another worker may have been in the way, and as often as one was. */
+static int step_carry_out(Step *step) {
+        const WorkerDone before = *step->done;
+        bool again = true;
+        int r;
+
+        for (int i = 0;; i++) {
+                r = kinds[step->what->op].run(step);
+                if (r <= 0 || !again || i == CATCH_TRIES || !may_be_caught(step))
+                        return r;
+                again = binds_await(step->worker);
+                *step->done = before;
+                step_forget(step, ~0U);
+        }
+}
+
 static int step_run(Step *step, const WorkerStep *before) {
         const WorkerStep *what = step->what;
         unsigned needs = kinds[what->op].needs;
@@ -399,7 +443,7 @@ static int step_run(Step *step, const WorkerStep *before) {
         if (r == 0)
                 r = step_open_device(step, before);
         if (r == 0)
-                r = kinds[what->op].run(step);
+                r = step_carry_out(step);
         if (r == 0 && what->is_last && what->op != PLAN_DESTROY)
                 r = step_send_device(step);
         return r;

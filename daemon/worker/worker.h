@@ -22,7 +22,7 @@ typedef struct Worker {
         int lock_fd;        /* daxd's lock, from HELLO on and for life */
         WorkerBoard *board; /* daxd's, likewise */
         int locks_fd;       /* see region-lock.h */
-        bool waits;         /* for who gives or takes a name; not who reads beside jobs */
+        bool waits;         /* for what others are about to undo; not who reads beside jobs */
         int iomem_fd;       /* see origin.h */
         int event_fd;       /* /sys/kernel/uevent_seqnum: the number of the kernel's last event */
         Memory memory;

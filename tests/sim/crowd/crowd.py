@@ -8,6 +8,7 @@ open or much more in memory than after the first pause.
     tests/sim/crowd/crowd.py                      64 clients, 8 regions, a minute
     tests/sim/crowd/crowd.py --seconds 10 --seed 7
     tests/sim/crowd/crowd.py --not-idle           where devdax devices are bound by new_id, on 6.12
+    tests/sim/crowd/crowd.py --mixed              regions of both kinds: new_id catches others' devices
     tests/sim/crowd/crowd.py --build build/clang  with sanitizers
     tests/sim/crowd/crowd.py --valgrind --seconds 20 --clients 16
 """
@@ -42,6 +43,8 @@ def arguments():
     words.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     words.add_argument("--not-idle", action="store_true",
                        help="the regions are such as a kernel takes for ordinary memory")
+    words.add_argument("--mixed", action="store_true",
+                       help="every other region is such a one, whatever the rest is")
     words.add_argument("--valgrind", action="store_true", help="daxd and its workers under it")
     return words.parse_args()
 
@@ -70,7 +73,7 @@ def inside(args):
     from judge import Judge
     from system import VALGRIND
     wrapper = VALGRIND if args.valgrind else ()
-    if args.not_idle:
+    if args.not_idle or args.mixed:
         empty_regions()
     judge = Judge(args.bus, wrapper)
     print(f"seed {args.seed}", flush=True)
@@ -97,7 +100,8 @@ def inside(args):
 def main():
     args = arguments()
     if not args.inside:
-        enter(args, [f"{REGION_SIZE}@{start:#x}" for start in STARTS[:args.regions]],
+        enter(args, [f"{REGION_SIZE}@{start:#x}{',cxl' * (args.mixed and number % 2)}"
+                     for number, start in enumerate(STARTS[:args.regions])],
               "--bus", args.bus, more=("--seed", args.seed), idle=not args.not_idle)
     sys.exit(inside(args))
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Keeps workers apart that bind at the same time. A driver that is given an id by new_id at once
+ * takes whatever it matches and is without a driver, of other regions as well (do_id_store() in
+ * drivers/dax/bus.c); what was caught so is let go again. Until then a device of another worker's
+ * can have a driver that nobody has given it, and what another worker binds or unbinds meanwhile
+ * can not be told from it.
+ *
+ * For devdax there is a lock, of all regions. Who binds or unbinds memory is alone with
+ * auto_online_blocks, and holds that for as long as adding memory takes: so nobody waits for him
+ * unless something has gone wrong that he may be the reason of.
+ */
+
+#include "daemon/worker/worker.h"
+
+/* Around a bind or unbind: @driver's name. Nothing to lock where it is not device_dax. */
+void binds_lock(const Worker *worker, const char *driver, bool by_id);
+void binds_unlock(const Worker *worker, const char *driver);
+/* Waits for those who have an id at a driver now. Returns whether there was one. */
+bool binds_await(const Worker *worker);
+/* Its mode, and not the one of being caught: as kernel_device_mode(). Nothing may be locked. */
+int binds_read_mode(const Worker *worker, const KernelDevice *device, DaxMode *ret_mode);
