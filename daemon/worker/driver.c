@@ -426,8 +426,8 @@ static int unbind_device(Step *step, const char *driver) {
         int r, written;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
-        binds_lock(step->worker, driver,
-                   false); /* or it would have been there before, and be kept */
+        /* caught while an id is there, it would be taken for one that has been bound before */
+        binds_lock(step->worker, driver, false);
         written = driver_write(driver, "unbind", step->device.name);
         binds_unlock(step->worker, driver);
         r = written >= 0 ? refuse_anothers(step, driver) : 0;

@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 
 #define LOOK_USEC 100000
-#define CATCH_TRIES 16
+#define CATCH_TRIES 16     /* others that may be in the way one after the other */
 #define KNOWN_MAX 65536    /* devices whose pictures are kept */
 #define KNOWN_USEC 1000000 /* for so long */
 
@@ -401,10 +401,13 @@ static int step_pause(Step *step) {
                        0;
 }
 
-/* Whether it may be that somebody's new_id has caught the device. */
+/* Whether it may be that another worker's new_id has caught the device: see binds.h. */
 static bool may_be_caught(const Step *step) {
         PlanOp op = step->what->op;
         const WorkerDone *done = step->done;
+
+        if (kinds[op].needs & TAKES_LONG) /* these are for devices that have their driver */
+                return false;
 
         return done->problem == WORKER_BOUND ||
                (done->problem == WORKER_NO_EFFECT && (op == PLAN_BIND || op == PLAN_UNBIND)) ||
