@@ -230,6 +230,7 @@ static bool kernel_offers_memmap(void) {
 
 int kernel_region_open(uint32_t id, int locks, KernelRegion *ret_region) {
         _cleanup_kernel_region_ KernelRegion region = KERNEL_REGION_INIT;
+        uint64_t again;
         int r;
 
         region.id = id;
@@ -244,8 +245,12 @@ int kernel_region_open(uint32_t id, int locks, KernelRegion *ret_region) {
         if (r < 0)
                 return r;
         r = attribute_read_u64(region.dir, "dax_region/size", &region.size);
+        if (r >= 0)
+                r = attribute_read_u64(region.dir, "dax_region/id", &again);
         if (r < 0)
                 return r;
+        if (again != id) /* it has gone since it was found, and has come again with another */
+                return -ENOENT;
         region.offers_memmap = kernel_offers_memmap();
         region.is_static = faccessat(region.dir, "dax_region/create", F_OK, 0) < 0;
 

@@ -39,6 +39,7 @@ int node_number(const KernelDevice *device, dev_t *ret_number) {
 int node_open(const KernelDevice *device, int flags) {
         _cleanup_close_ int fd = -1;
         char path[NODE_PATH_MAX];
+        uint64_t identity;
         struct stat st;
         dev_t number;
         int r;
@@ -53,6 +54,10 @@ int node_open(const KernelDevice *device, int flags) {
                 return -errno;
         if (fstat(fd, &st) < 0)
                 return -errno;
+        /* names and numbers are given again, but not while the device that has them is there */
+        r = kernel_device_child(device, "subsystem", &identity);
+        if (r < 0)
+                return r;
 
         return S_ISCHR(st.st_mode) && st.st_rdev == number ? TAKE_FD(fd) : -ENODEV;
 }

@@ -94,6 +94,9 @@ int publish_name(Step *step) {
                 step_forget(step, STEP_KNOWS_MODE);
                 r = step_refuse_bound(step);
         }
+        /* one range cannot be changed under a driver, of several the first is all that udev sees */
+        if (r == 0 && step->after && step->after->ranges.count > 1)
+                step_forget(step, STEP_KNOWS_SHAPE);
         if (r == 0)
                 r = step_know_state(step);
         if (r != 0)
