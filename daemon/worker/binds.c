@@ -1,58 +1,89 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 #include "daemon/worker/binds.h"
+#include "daemon/util/clock.h"
 #include "daemon/worker/region-lock.h"
 
 #include <errno.h>
+#include <time.h>
 
-static bool take(const Worker *worker, bool shared, bool wait) {
-        return worker->locks_fd >= 0 && region_lock_take(worker->locks_fd, REGION_LOCK_EVERYWHERE,
-                                                         REGION_LOCK_BINDS, shared, wait) >= 0;
+#define LIMIT_USEC 20000000
+#define PAUSE_NSEC 1000000L
+
+/* The kernel has no lock that is waited for with a limit. 0 or -EWOULDBLOCK. */
+static int within_limit(int (*lock)(Worker *worker, void *userdata), Worker *worker,
+                        void *userdata) {
+        uint64_t end = clock_usec(CLOCK_MONOTONIC) + LIMIT_USEC;
+        struct timespec pause = { 0, PAUSE_NSEC };
+        int r;
+
+        while ((r = lock(worker, userdata)) == -EWOULDBLOCK && worker->waits) {
+                if (clock_usec(CLOCK_MONOTONIC) > end)
+                        worker->waits = false; /* nor for anything else of this request */
+                (void)nanosleep(&pause, NULL);
+        }
+
+        return r;
 }
 
-static void release(const Worker *worker) {
+static int lock_shared(Worker *worker, void *userdata) {
+        return worker->locks_fd < 0 ? 0 :
+                                      region_lock_take(worker->locks_fd, REGION_LOCK_EVERYWHERE,
+                                                       REGION_LOCK_BINDS, true, false);
+}
+
+static int lock_alone(Worker *worker, void *userdata) {
+        return worker->locks_fd < 0 ? 0 :
+                                      region_lock_take(worker->locks_fd, REGION_LOCK_EVERYWHERE,
+                                                       REGION_LOCK_BINDS, false, false);
+}
+
+static int lock_memory(Worker *worker, void *userdata) {
+        return memory_lock_auto_online(false, userdata);
+}
+
+static void unlock(const Worker *worker) {
         if (worker->locks_fd >= 0)
                 region_lock_release(worker->locks_fd, REGION_LOCK_EVERYWHERE, REGION_LOCK_BINDS);
 }
 
-void binds_lock(const Worker *worker, const char *driver, bool by_id) {
-        if (dax_mode_from_driver(driver) == DAX_MODE_DEVDAX)
-                (void)take(worker, !by_id, true);
+int binds_lock(Worker *worker, const char *driver, bool by_id) {
+        if (dax_mode_from_driver(driver) != DAX_MODE_DEVDAX)
+                return 0;
+
+        return within_limit(by_id ? lock_alone : lock_shared, worker, NULL) == -EWOULDBLOCK ?
+                     -EBUSY :
+                     0;
 }
 
-void binds_unlock(const Worker *worker, const char *driver) {
+void binds_unlock(Worker *worker, const char *driver) {
         if (dax_mode_from_driver(driver) == DAX_MODE_DEVDAX)
-                release(worker);
+                unlock(worker);
 }
 
-bool binds_await(const Worker *worker) {
+bool binds_await(Worker *worker) {
+        bool waits = false;
         int memory = -1;
-        bool waits;
 
-        waits = memory_lock_auto_online(false, &memory) == -EWOULDBLOCK;
-        if (waits)
-                (void)memory_lock_auto_online(true, &memory);
+        if (lock_memory(worker, &memory) == -EWOULDBLOCK)
+                waits = within_limit(lock_memory, worker, &memory) >= 0;
         closep(&memory);
-        if (worker->locks_fd >= 0 && !take(worker, true, false)) {
-                waits = true;
-                (void)take(worker, true, true);
-        }
-        release(worker);
+        if (lock_shared(worker, NULL) == -EWOULDBLOCK)
+                waits = within_limit(lock_shared, worker, NULL) >= 0 || waits;
+        unlock(worker);
         return waits;
 }
 
-int binds_read_mode(const Worker *worker, const KernelDevice *device, DaxMode *ret_mode) {
-        bool taken;
-        int r;
+int binds_read_mode(Worker *worker, const KernelDevice *device, DaxMode *ret_mode) {
+        int locked, r;
 
-        taken = take(worker, true, false);
+        locked = lock_shared(worker, NULL);
         r = kernel_device_mode(device, ret_mode);
         /* who only looks does not wait: an event tells him when it is let go */
-        if (r >= 0 && !taken && *ret_mode == DAX_MODE_DEVDAX && worker->waits) {
-                taken = take(worker, true, true);
+        if (r >= 0 && locked == -EWOULDBLOCK && *ret_mode == DAX_MODE_DEVDAX && worker->waits) {
+                (void)within_limit(lock_shared, worker, NULL);
                 r = kernel_device_mode(device, ret_mode);
         }
-        if (taken)
-                release(worker);
+        unlock(worker);
         return r;
 }

@@ -10,15 +10,22 @@
  *
  * For devdax there is a lock, of all regions. Who binds or unbinds memory is alone with
  * auto_online_blocks, and holds that for as long as adding memory takes: so nobody waits for him
- * unless something has gone wrong that he may be the reason of.
+ * unless something has gone wrong that he may be the reason of. Nobody waits for ever: one who is
+ * stuck in the kernel shall not stop the others.
  */
 
 #include "daemon/worker/worker.h"
 
-/* Around a bind or unbind: @driver's name. Nothing to lock where it is not device_dax. */
-void binds_lock(const Worker *worker, const char *driver, bool by_id);
-void binds_unlock(const Worker *worker, const char *driver);
-/* Waits for those who have an id at a driver now. Returns whether there was one. */
-bool binds_await(const Worker *worker);
-/* Its mode, and not the one of being caught: as kernel_device_mode(). Nothing may be locked. */
-int binds_read_mode(const Worker *worker, const KernelDevice *device, DaxMode *ret_mode);
+/*
+ * Around a bind or unbind: @driver's name. Nothing to lock where it is not device_dax. 0, or -EBUSY
+ * when another worker has it for too long.
+ */
+int binds_lock(Worker *worker, const char *driver, bool by_id);
+void binds_unlock(Worker *worker, const char *driver);
+/* Waits for those who have an id at a driver now. Returns whether there was one that is done. */
+bool binds_await(Worker *worker);
+/*
+ * Its mode, and not the one of being caught, unless that takes too long: as kernel_device_mode().
+ * Nothing may be locked.
+ */
+int binds_read_mode(Worker *worker, const KernelDevice *device, DaxMode *ret_mode);

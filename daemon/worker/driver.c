@@ -211,19 +211,22 @@ static bool has_online_blocks(const Memory *memory, const Mappings *mappings) {
 }
 
 /*
- * Whether somebody uses a device, or it cannot be told: he has bound it himself. What has been
- * caught here is not held, and as memory it is offline, since auto_online_blocks is.
+ * Whether somebody uses a device: he has bound it himself. What has been caught here is not held,
+ * and as memory it is offline, since auto_online_blocks is. 1, 0 or an errno.
  */
-static bool is_used(const Step *step, const KernelDevice *device, const char *driver) {
+static int is_used(const Step *step, const KernelDevice *device, const char *driver) {
         _cleanup_mappings_ Mappings mappings = {};
         _cleanup_free_ WorkerHolder *holders = NULL;
         size_t n_holders = 0;
+        int r;
 
-        if (dax_mode_from_driver(driver) == DAX_MODE_SYSTEM_RAM)
-                return mappings_read(device, &mappings) < 0 ||
-                       has_online_blocks(&step->worker->memory, &mappings);
+        if (dax_mode_from_driver(driver) == DAX_MODE_SYSTEM_RAM) {
+                r = mappings_read(device, &mappings);
+                return r < 0 ? r : has_online_blocks(&step->worker->memory, &mappings);
+        }
 
-        return holders_find(device, &holders, &n_holders) < 0 || n_holders > 0;
+        r = holders_find(device, &holders, &n_holders);
+        return r < 0 ? r : n_holders > 0;
 }
 
 /* Lets go of a device that a new_id for another one has caught. */
@@ -232,8 +235,16 @@ static int release_bystander(const Step *step, const char *driver, const char *n
         char now[64];
         int r;
 
-        if (kernel_device_find(name, &device) < 0 || is_used(step, &device, driver))
+        r = kernel_device_find(name, &device);
+        if (r >= 0) {
+                device.locks = step->worker->locks_fd;
+                r = is_used(step, &device, driver);
+        }
+        if (r > 0 || attribute_is_gone(r))
                 return 0;
+        if (r < 0)
+                return result_kernel(step->done, r, driver, "devices/%s/driver", name);
+
         r = driver_write(driver, "unbind", name);
         if (kernel_device_driver(&device, now, sizeof(now)) < 0 || strcmp(now, driver) != 0)
                 return 0; /* let go, or gone */
@@ -289,6 +300,7 @@ static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         r = driver_write(driver, "remove_id", name);
         if (r < 0 && problem == 0)
                 problem = driver_kernel(step, r, driver, "remove_id", name);
+        step->is_final = problem != 0;
         return problem;
 }
 
@@ -298,16 +310,18 @@ static int bind_device(Step *step, const char *driver) {
         bool plainly;
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
-        binds_lock(step->worker, driver, false);
-        written = bind_plainly(step, driver);
+        written = binds_lock(step->worker, driver, false);
+        if (written >= 0)
+                written = bind_plainly(step, driver);
         binds_unlock(step->worker, driver);
         plainly = written >= 0;
         if (written == -ENOENT)
                 return result_set(step->done, WORKER_KERNEL, ENODEV,
                                   dax_mode_module(step->what->mode), "drivers/%s", driver);
         if (written == -ENODEV) {
-                binds_lock(step->worker, driver, true);
-                r = bind_by_id(step, driver, &written);
+                r = binds_lock(step->worker, driver, true);
+                r = r < 0 ? driver_kernel(step, r, driver, "new_id", step->device.name) :
+                            bind_by_id(step, driver, &written);
                 binds_unlock(step->worker, driver);
                 if (r != 0)
                         return r;
@@ -415,7 +429,7 @@ static int refuse_anothers(Step *step, const char *driver) {
         if (kernel_device_child(&step->device, "subsystem", &identity) >= 0)
                 return 0;
 
-        binds_lock(step->worker, driver, false);
+        (void)binds_lock(step->worker, driver, false);
         (void)bind_plainly(step, driver);
         binds_unlock(step->worker, driver);
         return result_set(step->done, WORKER_GONE, ENODEV, NULL, "devices/%s", step->device.name);
@@ -427,7 +441,9 @@ static int unbind_device(Step *step, const char *driver) {
 
         step_forget(step, STEP_KNOWS_MODE | STEP_KNOWS_REST);
         /* caught while an id is there, it would be taken for one that has been bound before */
-        binds_lock(step->worker, driver, false);
+        r = binds_lock(step->worker, driver, false);
+        if (r < 0)
+                return driver_kernel(step, r, driver, "unbind", step->device.name);
         written = driver_write(driver, "unbind", step->device.name);
         binds_unlock(step->worker, driver);
         r = written >= 0 ? refuse_anothers(step, driver) : 0;
@@ -465,9 +481,12 @@ static int unbind_memory(Step *step, const char *driver) {
         if (r == 0)
                 r = unbind_device(step, driver);
         r = hold_end(&hold, r);
-        if (r == 0)
-                r = step_know_shape(step);
-        return r != 0 ? r : step_refuse_leak(step, &step->after->ranges);
+        return r != 0 ? r : refuse_tainted(step);
+}
+
+/* The first try may have taken it out of system RAM, before it was caught by another driver. */
+static int refuse_tainted_again(Step *step) {
+        return step->is_again ? refuse_tainted(step) : 0;
 }
 
 int driver_unbind(Step *step) {
@@ -480,12 +499,14 @@ int driver_unbind(Step *step) {
 
         switch (dax_mode_from_driver(driver)) {
         case DAX_MODE_NONE:
-                return 0;
+                return refuse_tainted_again(step);
         case DAX_MODE_SYSTEM_RAM:
                 return unbind_memory(step, driver);
         case DAX_MODE_DEVDAX:
                 r = refuse_held(step);
-                return r != 0 ? r : unbind_device(step, driver);
+                if (r == 0)
+                        r = unbind_device(step, driver);
+                return r != 0 ? r : refuse_tainted_again(step);
         case DAX_MODE_OTHER:
         case _DAX_MODE_MAX:
         case _DAX_MODE_INVALID:

@@ -15,7 +15,7 @@
 #include "daemon/dax/machine.h"
 #include "daemon/plan/plan.h"
 
-#define WORKER_PROTOCOL_VERSION 2
+#define WORKER_PROTOCOL_VERSION 3
 #define WORKER_MESSAGE_MAX 32768
 #define WORKER_STEPS_MAX 120 /* so that a request fits a message */
 #define WORKER_FDS_MAX 2     /* descriptors that go with a request (SCM_RIGHTS) */

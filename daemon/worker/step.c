@@ -406,10 +406,12 @@ static bool may_be_caught(const Step *step) {
         PlanOp op = step->what->op;
         const WorkerDone *done = step->done;
 
-        if (kinds[op].needs & TAKES_LONG) /* these are for devices that have their driver */
+        /* what takes long is for devices that have their driver */
+        if (step->is_final || (kinds[op].needs & TAKES_LONG))
                 return false;
 
         return done->problem == WORKER_BOUND ||
+               (done->problem == WORKER_TAINTED && op != PLAN_UNBIND) ||
                (done->problem == WORKER_NO_EFFECT && (op == PLAN_BIND || op == PLAN_UNBIND)) ||
                (done->problem == WORKER_KERNEL && done->error == EBUSY);
 }
@@ -420,11 +422,13 @@ static int step_carry_out(Step *step) {
         bool again = true;
         int r;
 
+        step->is_again = step->is_final = false;
         for (int i = 0;; i++) {
                 r = kinds[step->what->op].run(step);
                 if (r <= 0 || !again || i == CATCH_TRIES || !may_be_caught(step))
                         return r;
                 again = binds_await(step->worker);
+                step->is_again = true;
                 *step->done = before;
                 step_forget(step, ~0U);
         }

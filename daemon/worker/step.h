@@ -46,6 +46,8 @@ typedef struct Step {
         size_t n_made;
         DaxAccess owners; /* the last that were looked up, and are there */
         bool region_is_sent;
+        bool is_again;        /* it is tried once more: see step_carry_out() */
+        bool is_final;        /* what went wrong is none of that */
         uint64_t looked_usec; /* when it was last looked whether to go on */
         WorkerDone *done;
 } Step;
