@@ -500,27 +500,27 @@ static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
 
 /*
  * Follows whose memory is whose: what others did first, then what the transaction has done. One
- * that was left in the middle has taken memory from its devices like anybody else, and has let
- * nobody in.
+ * that was left in the middle has let nobody in to what it has bound.
  */
 static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
-                      bool done, const Changed *changed) {
+                      const Record *unfinished, const Changed *changed) {
         DaxChanges lost = { .before = before, .after = after }, used = lost;
         const DaxDevice *old, *device;
         int r = 0;
 
         while (r >= 0 && dax_changes_next(&lost, &old, &device))
-                if (old && (!done || !changed_find(changed, old->name)))
+                if (old && !changed_find(changed, old->name))
                         r = put_lost(engine, after, old, device);
         while (r >= 0 && before && engine->settled && dax_changes_next(&used, &old, &device))
-                if (device && !changed_find(changed, device->name))
+                if (device && !changed_find(changed, device->name) &&
+                    !(unfinished && record_is_about(unfinished, device->name)))
                         r = put_used(engine, after, old, device);
 
         /*
          * What the transaction has wiped, given to the system, or put back is nobody's old memory.
          * Of what it has not touched it says nothing.
          */
-        for (size_t i = 0; done && i < plan->n_devices; i++) {
+        for (size_t i = 0; plan && i < plan->n_devices; i++) {
                 const DaxDevice *is = plan->devices[i].after;
 
                 if (!is || is == plan->devices[i].before ||
@@ -604,18 +604,19 @@ static bool queue_has_told_of(const Queue *queue, const DaxDevice *device) {
         return false;
 }
 
-static void queue_log_leaks(Queue *queue) {
-        const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+/* What has leaked in both, and was not told yet. */
+static void queue_log_leaks(Queue *queue, const DaxRegion *before, const DaxRegion *after) {
+        for (size_t i = 0; before && i < after->n_devices; i++) {
+                const DaxDevice *device = after->devices[i];
+                const DaxDevice *old = dax_region_find(before, device->name);
 
-        for (size_t i = 0; region && i < region->n_devices; i++) {
-                const DaxDevice *device = region->devices[i];
-
-                if (!has_leaked(device) || queue_has_told_of(queue, device) ||
+                if (!has_leaked(device) || !has_leaked(old) || old->identity != device->identity ||
+                    queue_has_told_of(queue, device) ||
                     ARRAY_APPEND(queue->leaked, queue->n_leaked, device->identity) < 0)
                         continue;
                 log_line(LOG_WARNING,
                          &(LogContext){ .message_id = LOG_MESSAGE_LEAKED,
-                                        .region = &region->id,
+                                        .region = &after->id,
                                         .devices = (const char *[]){ device->name },
                                         .n_devices = 1 },
                          "%s was taken out of System RAM while its memory was online: that memory "
@@ -624,7 +625,7 @@ static void queue_log_leaks(Queue *queue) {
         }
 }
 
-int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, bool done,
+int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const Record *unfinished,
                       uint64_t seqnum) {
         _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
@@ -642,7 +643,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, bool 
         before = dax_machine_take_region(&engine->machine, region->id);
         r = put_incarnations(before, region, &changed);
         if (r >= 0)
-                r = put_owners(engine, before, region, plan, done, &changed);
+                r = put_owners(engine, before, region, plan, unfinished, &changed);
         if (dax_region_seal(region) < 0) {
                 dax_region_free(region);
                 return -ENOMEM;
@@ -865,14 +866,17 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         if (error < 0 || answer->result.problem != WORKER_OK) {
                 /* it may be gone, or be another one by now: the inventory tells */
                 queue->n_events = 0;
+                queue->doubts_leaks |= leaks;
                 r = engine_inventory(engine);
         } else {
                 r = engine_complete_region(engine, answer, &(EngineKnows){ .all = true }, &region,
                                            &missing);
-                if (r >= 0)
-                        r = engine_put_region(engine, region, NULL, false, answer->machine.seqnum);
                 if (r >= 0 && leaks)
-                        queue_log_leaks(queue);
+                        queue_log_leaks(queue,
+                                        dax_machine_find_region(&engine->machine, queue->region),
+                                        region);
+                if (r >= 0)
+                        r = engine_put_region(engine, region, NULL, NULL, answer->machine.seqnum);
         }
         if (r < 0) {
                 queue->n_events = 0; /* the next event tries again */
@@ -1072,7 +1076,7 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 if (r >= 0)
                         r = owners_fill(engine->owners, region);
                 if (r >= 0)
-                        r = engine_put_region(engine, TAKE_PTR(region), NULL, false, fresh->seqnum);
+                        r = engine_put_region(engine, TAKE_PTR(region), NULL, NULL, fresh->seqnum);
         }
 
         engine_take_machine(engine, fresh);

@@ -33,11 +33,11 @@ bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answ
  */
 uint64_t engine_outline(const Engine *engine, uint32_t id);
 /*
- * Puts @region in place and tells the listeners. @plan, if any, is the transaction that has been at
- * it, whether it is @done or was left in the middle. Fills in incarnations and old owners. Takes
- * @region. 0 or an errno.
+ * Puts @region in place and tells the listeners. @plan, if any, is the transaction that made it so,
+ * @unfinished one that was left in the middle. Fills in incarnations and old owners. Takes @region.
+ * 0 or an errno.
  */
-int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, bool done,
+int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const Record *unfinished,
                       uint64_t seqnum);
 /* Writes down whose the memory was that @plan takes from its devices. 0 or an errno. */
 int engine_note_owners(Engine *engine, const Plan *plan);

@@ -53,6 +53,10 @@ static RecordDevice *record_find(Record *record, const char *name) {
         return NULL;
 }
 
+bool record_is_about(const Record *record, const char *name) {
+        return record_find((Record *)record, name);
+}
+
 /* Adds to runs of instances; they come in ascending order. */
 static int take_instance(DaxRanges *runs, uint32_t instance) {
         DaxRange *last = runs->count > 0 ? &runs->list[runs->count - 1] : NULL;

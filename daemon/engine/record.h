@@ -50,6 +50,8 @@ DEFINE_CLEANUP(Record *, record_free)
 
 /* Takes the devices that @plan changes into a new record. */
 int record_take_plan(Record *record, const Plan *plan);
+/* Whether @name is one of those that the transaction changes, or has made. */
+bool record_is_about(const Record *record, const char *name);
 /* Whether there was a device @name in the region when the transaction began. */
 bool record_began_with(const Record *record, const char *name);
 /* Says that entry @index is the device @name: no other is, any more. */
