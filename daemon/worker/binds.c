@@ -26,16 +26,18 @@ static int within_limit(int (*lock)(Worker *worker, void *userdata), Worker *wor
         return r;
 }
 
-static int lock_shared(Worker *worker, void *userdata) {
+static int try_lock(const Worker *worker, bool shared) {
         return worker->locks_fd < 0 ? 0 :
                                       region_lock_take(worker->locks_fd, REGION_LOCK_EVERYWHERE,
-                                                       REGION_LOCK_BINDS, true, false);
+                                                       REGION_LOCK_BINDS, shared, false);
+}
+
+static int lock_shared(Worker *worker, void *userdata) {
+        return try_lock(worker, true);
 }
 
 static int lock_alone(Worker *worker, void *userdata) {
-        return worker->locks_fd < 0 ? 0 :
-                                      region_lock_take(worker->locks_fd, REGION_LOCK_EVERYWHERE,
-                                                       REGION_LOCK_BINDS, false, false);
+        return try_lock(worker, false);
 }
 
 static int lock_memory(Worker *worker, void *userdata) {
@@ -68,7 +70,7 @@ bool binds_await(Worker *worker) {
         if (lock_memory(worker, &memory) == -EWOULDBLOCK)
                 waits = within_limit(lock_memory, worker, &memory) >= 0;
         closep(&memory);
-        if (lock_shared(worker, NULL) == -EWOULDBLOCK)
+        if (try_lock(worker, true) == -EWOULDBLOCK)
                 waits = within_limit(lock_shared, worker, NULL) >= 0 || waits;
         unlock(worker);
         return waits;
@@ -77,7 +79,7 @@ bool binds_await(Worker *worker) {
 int binds_read_mode(Worker *worker, const KernelDevice *device, DaxMode *ret_mode) {
         int locked, r;
 
-        locked = lock_shared(worker, NULL);
+        locked = try_lock(worker, true);
         r = kernel_device_mode(device, ret_mode);
         /* who only looks does not wait: an event tells him when it is let go */
         if (r >= 0 && locked == -EWOULDBLOCK && *ret_mode == DAX_MODE_DEVDAX && worker->waits) {
