@@ -474,7 +474,6 @@ class Signals:
             for message in map(json.loads, lines):
                 self.seen.append({"path": message["path"], "interface": message["interface"],
                                   "member": message["member"],
-                                  "time": message["timestamp-realtime"] / 1e6,
                                   "args": without_types(message["payload"]["data"])})
         return self.seen
 
