@@ -223,18 +223,15 @@ int inventory_region(Worker *worker, const WorkerRequest *request, WorkerDone *d
         return r;
 }
 
-/*
- * Sends region @id. What is wrong with one region does not hide the others: it is told at the end.
- */
-static int inventory_one(Worker *worker, const WorkerRequest *request, uint32_t id,
-                         WorkerDone *done) {
+/* Sends region @id, unless it has gone by now. */
+static int inventory_one(Worker *worker, uint32_t id, WorkerDone *done) {
         WorkerRequest one = { .op = WORKER_INVENTORY, .region = id };
         int r;
 
         r = worker_find_region(worker, &one, done);
         if (r == 0)
                 r = send_region(worker, &one, done);
-        if (r == WORKER_GONE) { /* it was there a moment ago: then it is no more */
+        if (r == WORKER_GONE) {
                 *done = (WorkerDone){};
                 return 0;
         }
@@ -243,7 +240,6 @@ static int inventory_one(Worker *worker, const WorkerRequest *request, uint32_t 
 
 int inventory_machine(Worker *worker, const WorkerRequest *request, WorkerDone *done) {
         _cleanup_kernel_names_ KernelNames names = {};
-        WorkerDone first = {};
         int r;
 
         r = send_machine(worker, request, done);
@@ -256,14 +252,11 @@ int inventory_machine(Worker *worker, const WorkerRequest *request, WorkerDone *
         for (size_t i = 0; i < names.count; i++) {
                 if (i > 0 && names.list[i].region == names.list[i - 1].region)
                         continue;
-                r = inventory_one(worker, request, names.list[i].region, done);
-                if (r < 0)
+                r = inventory_one(worker, names.list[i].region, done);
+                if (r != 0) /* a picture of the machine with a hole in it would be none */
                         return r;
-                if (r > 0 && first.problem == WORKER_OK)
-                        first = *done;
         }
 
-        *done = first;
         (void)malloc_trim(0);
-        return first.problem;
+        return 0;
 }
