@@ -8,6 +8,7 @@
 #include "daemon/engine/internal.h"
 #include "daemon/engine/owners.h"
 #include "daemon/engine/report.h"
+#include "daemon/engine/unseen.h"
 #include "daemon/util/clock.h"
 #include "daemon/util/file.h"
 #include "daemon/util/log.h"
@@ -30,6 +31,7 @@
 typedef struct Event {
         uint64_t seqnum;
         bool is_block;
+        bool let_go;
         uint64_t number; /* instance, or N of memoryN */
 } Event;
 
@@ -51,6 +53,7 @@ typedef struct Queue {
         uint64_t names_seqnum; /* last uevent before its attributes and names were read */
         Event *events;         /* that the picture does not know yet */
         size_t n_events;
+        Unseen unseen;
         char *failure;
         uint64_t *given_up; /* transactions whose records say why */
         size_t n_given_up;
@@ -234,14 +237,62 @@ static uint64_t queue_knows(const Queue *queue, const Event *event) {
         return known;
 }
 
+/* --- devices that nobody has seen ------------------------------------------------------------- */
+
+static void log_unnoted(uint32_t region, int error) {
+        log_line(LOG_WARNING,
+                 &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE, .region = &region },
+                 "cannot note that free memory of region %" PRIu32 " may hold old contents: %s",
+                 region, text_errno(error));
+}
+
+/* Nobody knows where something lay that has gone: anything free may be its memory. */
+static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
+        _cleanup_ranges_ DaxRanges holes = {};
+        int r;
+
+        r = dax_region_free_extents(region, false, &holes);
+        for (size_t i = 0; r >= 0 && i < holes.count; i++)
+                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
+        if (r < 0)
+                log_unnoted(region->id, r);
+}
+
+/* An event that the picture knows of. */
+static bool queue_missed(const Queue *queue, const Event *event) {
+        const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+
+        return region && event->let_go && !event->is_block &&
+               unseen_tells(&queue->unseen, region, (uint32_t)event->number, event->seqnum);
+}
+
+/* They are not looked into. */
+static void queue_drop_events(Queue *queue) {
+        DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+        bool let_go = false;
+
+        for (size_t i = 0; i < queue->n_events; i++)
+                let_go = let_go || queue->events[i].let_go;
+        queue->n_events = 0;
+        if (region && let_go)
+                engine_suspect_free_memory(queue->engine, region);
+}
+
 /* What a transaction did itself, and what was read since, is no news. */
 static void queue_forget_known(Queue *queue) {
+        Engine *engine = queue->engine;
+        bool missed = false;
         size_t n = 0;
 
         for (size_t i = 0; i < queue->n_events; i++)
                 if (queue->events[i].seqnum > queue_knows(queue, &queue->events[i]))
                         queue->events[n++] = queue->events[i];
+                else
+                        missed = missed || queue_missed(queue, &queue->events[i]);
         queue->n_events = n;
+        if (missed)
+                engine_suspect_free_memory(engine, dax_machine_find_region(&engine->machine,
+                                                                           queue->region));
 }
 
 static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
@@ -653,6 +704,9 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const
 
         queue->put_number = ++engine->puts;
         queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
+        if (r >= 0)
+                r = unseen_explain(&queue->unseen, before, region, plan, unfinished,
+                                   queue->names_seqnum);
         queue_forget_known(queue);
 
         if (r >= 0)
@@ -661,8 +715,15 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const
         return r;
 }
 
+/* It may come back, and its memory keeps what is in it. */
 static void engine_drop_region(Engine *engine, uint32_t id) {
         _cleanup_region_ DaxRegion *region = dax_machine_take_region(&engine->machine, id);
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
+                r = put_lost(engine, region, region->devices[i], NULL);
+        if (r < 0)
+                log_unnoted(id, r);
 
         engine_clear_region_failure(engine, id); /* whichever comes under this id has not failed */
         TELL(engine, region_changed, region, NULL, userdata_);
@@ -865,7 +926,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
         engine->calls--;
         if (error < 0 || answer->result.problem != WORKER_OK) {
                 /* it may be gone, or be another one by now: the inventory tells */
-                queue->n_events = 0;
+                queue_drop_events(queue);
                 queue->doubts_leaks |= leaks;
                 r = engine_inventory(engine);
         } else {
@@ -879,7 +940,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                         r = engine_put_region(engine, region, NULL, NULL, answer->machine.seqnum);
         }
         if (r < 0) {
-                queue->n_events = 0; /* the next event tries again */
+                queue_drop_events(queue); /* the next one tries again */
                 queue_log_unread(queue, text_errno(r));
         }
 
@@ -965,25 +1026,6 @@ static DaxRegion *engine_region_of_block(const Engine *engine, uint64_t block) {
         return NULL;
 }
 
-/*
- * A device went that was never read: nobody knows where it lay, so anything free may be its memory.
- */
-static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
-        _cleanup_ranges_ DaxRanges holes = {};
-        int r;
-
-        r = dax_region_free_extents(region, false, &holes);
-        for (size_t i = 0; r >= 0 && i < holes.count; i++)
-                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
-        if (r < 0)
-                log_line(LOG_WARNING,
-                         &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE,
-                                        .region = &region->id },
-                         "cannot note that free memory of region %" PRIu32
-                         " may hold old contents: %s",
-                         region->id, text_errno(r));
-}
-
 /* An inventory that runs may have passed something by: another one follows. */
 static void engine_look_again(Engine *engine) {
         if (!engine->started && !engine->inventory_runs)
@@ -994,7 +1036,9 @@ static void engine_look_again(Engine *engine) {
 }
 
 void engine_event(Engine *engine, const EngineEvent *event) {
-        Event one = { .seqnum = event->seqnum, .is_block = !event->device };
+        Event one = { .seqnum = event->seqnum,
+                      .is_block = !event->device,
+                      .let_go = event->let_go };
         uint32_t id, instance = 0;
         DaxRegion *region;
         Queue *queue;
@@ -1009,18 +1053,20 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         region = event->device ? dax_machine_find_region(&engine->machine, id) :
                                  engine_region_of_block(engine, event->block);
         if (!region) {
-                if (event->device && !event->removed)
+                if (event->device && !event->let_go)
                         (void)engine_inventory(engine);
                 return;
         }
 
         queue = engine_find_queue(engine, region->id);
         one.number = event->device ? instance : event->block;
-        if (!queue || event->seqnum <= queue_knows(queue, &one))
+        if (!queue)
                 return;
-        if (event->removed && event->device && !queue->jobs &&
-            !dax_region_find(region, event->device))
-                engine_suspect_free_memory(engine, region);
+        if (event->seqnum <= queue_knows(queue, &one)) {
+                if (queue_missed(queue, &one))
+                        engine_suspect_free_memory(engine, region);
+                return;
+        }
 
         if (ARRAY_APPEND(queue->events, queue->n_events, one) < 0)
                 queue_log_unread(queue, text_errno(ENOMEM));
@@ -1030,6 +1076,8 @@ void engine_event(Engine *engine, const EngineEvent *event) {
 void engine_lost_events(Engine *engine) {
         log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
                  "events of the kernel were lost: all regions are read anew");
+        for (size_t i = 0; i < engine->machine.n_regions; i++)
+                engine_suspect_free_memory(engine, engine->machine.regions[i]);
         engine_look_again(engine);
 }
 
@@ -1448,6 +1496,7 @@ Engine *engine_free(Engine *engine) {
                 free(engine->queues[i]->failure);
                 free(engine->queues[i]->given_up);
                 free(engine->queues[i]->events);
+                unseen_deinit(&engine->queues[i]->unseen);
                 free(engine->queues[i]);
         }
         free(engine->queues);

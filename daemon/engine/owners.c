@@ -2,7 +2,8 @@
 
 /*
  * The log of old owners. In memory it is one region picture (only start, size and owned count) for
- * each region that was ever met; on disk a log that is written anew when it is read.
+ * each region that was ever met, and apart from them those that only a daxd before this one has
+ * met; on disk a log that is written anew when it is read.
  */
 
 #include "daemon/engine/owners.h"
@@ -22,14 +23,25 @@ struct Owners {
         int fd; /* of the log, for adding */
         DaxRegion **regions;
         size_t n_regions;
+        DaxRegion **former;
+        size_t n_former;
 };
 
-static DaxRegion *owners_find(const Owners *owners, uint64_t start, uint64_t size) {
-        for (size_t i = 0; i < owners->n_regions; i++)
-                if (owners->regions[i]->start == start && owners->regions[i]->size == size)
-                        return owners->regions[i];
+/* The one there of @n, or @n. */
+static size_t region_index(DaxRegion *const *regions, size_t n, uint64_t start, uint64_t size) {
+        size_t i;
 
-        return NULL;
+        for (i = 0; i < n; i++)
+                if (regions[i]->start == start && regions[i]->size == size)
+                        break;
+
+        return i;
+}
+
+static DaxRegion *owners_find(const Owners *owners, uint64_t start, uint64_t size) {
+        size_t i = region_index(owners->regions, owners->n_regions, start, size);
+
+        return i < owners->n_regions ? owners->regions[i] : NULL;
 }
 
 static int owners_meet(Owners *owners, uint64_t start, uint64_t size, DaxRegion **ret_region) {
@@ -97,6 +109,17 @@ static int owners_read(Owners *owners) {
         return 0;
 }
 
+static void write_region(const DaxRegion *region, FILE *file) {
+        fprintf(file, "%" PRIx64 " %" PRIx64 " met\n", region->start, region->size);
+        for (size_t i = 0; i < region->n_owned; i++) {
+                const DaxOwned *owned = &region->owned[i];
+
+                fprintf(file, "%" PRIx64 " %" PRIx64 " set %" PRIx64 " %" PRIx64 " %s\n",
+                        region->start, region->size, owned->range.offset, owned->range.size,
+                        owned->owner[0] ? owned->owner : "@none");
+        }
+}
+
 static int owners_write(Owners *owners) {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
@@ -108,18 +131,8 @@ static int owners_write(Owners *owners) {
                 return -ENOMEM;
 
         fputs(OWNERS_HEADER, file);
-        for (size_t i = 0; i < owners->n_regions; i++) {
-                const DaxRegion *region = owners->regions[i];
-
-                fprintf(file, "%" PRIx64 " %" PRIx64 " met\n", region->start, region->size);
-                for (size_t k = 0; k < region->n_owned; k++) {
-                        const DaxOwned *owned = &region->owned[k];
-
-                        fprintf(file, "%" PRIx64 " %" PRIx64 " set %" PRIx64 " %" PRIx64 " %s\n",
-                                region->start, region->size, owned->range.offset, owned->range.size,
-                                owned->owner[0] ? owned->owner : "@none");
-                }
-        }
+        for (size_t i = 0; i < owners->n_former; i++)
+                write_region(owners->former[i], file);
         if (fclose(file) != 0)
                 return -ENOMEM;
 
@@ -130,6 +143,16 @@ static int owners_write(Owners *owners) {
         closep(&owners->fd);
         owners->fd = openat(owners->dir, OWNERS_FILE, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
         return owners->fd < 0 ? -errno : 0;
+}
+
+static void owners_forget(Owners *owners) {
+        for (size_t i = 0; i < owners->n_regions; i++)
+                dax_region_free(owners->regions[i]);
+        for (size_t i = 0; i < owners->n_former; i++)
+                dax_region_free(owners->former[i]);
+        free(TAKE_PTR(owners->regions));
+        free(TAKE_PTR(owners->former));
+        owners->n_regions = owners->n_former = 0;
 }
 
 int owners_new(int dir, Owners **ret_owners, bool *ret_damaged) {
@@ -148,13 +171,13 @@ int owners_new(int dir, Owners **ret_owners, bool *ret_damaged) {
                 return r;
         if (r < 0) {
                 *ret_damaged = true;
-                for (size_t i = 0; i < owners->n_regions; i++)
-                        dax_region_free(owners->regions[i]);
-                owners->n_regions = 0;
-                free(TAKE_PTR(owners->regions));
+                owners_forget(owners);
                 if (renameat(dir, OWNERS_FILE, dir, OWNERS_FILE ".damaged") < 0)
                         return -errno;
         }
+        owners->former = TAKE_PTR(owners->regions);
+        owners->n_former = owners->n_regions;
+        owners->n_regions = 0;
 
         r = owners_write(owners);
         if (r < 0)
@@ -168,9 +191,7 @@ Owners *owners_free(Owners *owners) {
         if (!owners)
                 return NULL;
 
-        for (size_t i = 0; i < owners->n_regions; i++)
-                dax_region_free(owners->regions[i]);
-        free(owners->regions);
+        owners_forget(owners);
         closep(&owners->fd);
         free(owners);
         return NULL;
@@ -221,22 +242,52 @@ static bool region_is_fresh(const DaxRegion *region) {
                region->devices[0]->size == 0;
 }
 
-int owners_fill(Owners *owners, DaxRegion *region) {
-        DaxRegion *known = owners_find(owners, region->start, region->size);
+/* Moves what a daxd before this one has known of a region to what this one knows. */
+static int owners_meet_again(Owners *owners, size_t index, DaxRegion **ret_region) {
+        DaxRegion *region = owners->former[index];
+
+        if (ARRAY_APPEND(owners->regions, owners->n_regions, region) < 0)
+                return -ENOMEM;
+
+        ARRAY_REMOVE(owners->former, owners->n_former, index);
+        *ret_region = region;
+        return 0;
+}
+
+/*
+ * A region that this daxd sees for the first time. Nobody has looked until now: what is free and
+ * of no known owner can have been used and let go.
+ */
+static int owners_begin(Owners *owners, DaxRegion *region, DaxRegion **ret_known) {
+        size_t former = region_index(owners->former, owners->n_former, region->start, region->size);
+        bool is_met = former < owners->n_former;
         _cleanup_ranges_ DaxRanges holes = {};
+        DaxRegion *known = NULL;
         int r;
 
-        if (!known) {
-                r = owners_meet(owners, region->start, region->size, &known);
-                if (r >= 0)
-                        r = owners_add(owners, region, "met", (DaxRange){}, "");
-                if (r >= 0 && !region_is_fresh(region))
-                        r = dax_region_free_extents(region, false, &holes);
-                for (size_t i = 0; r >= 0 && i < holes.count; i++)
-                        r = owners_set(owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
-                if (r < 0)
-                        return r;
-        }
+        r = is_met ? owners_meet_again(owners, former, &known) :
+                     owners_meet(owners, region->start, region->size, &known);
+        if (r >= 0 && !is_met)
+                r = owners_add(owners, region, "met", (DaxRange){}, "");
+        if (r >= 0 && (is_met || !region_is_fresh(region)))
+                r = dax_region_free_extents(region, false, &holes);
+        for (size_t i = 0; r >= 0 && i < known->n_owned; i++)
+                r = dax_ranges_subtract(&holes, known->owned[i].range);
+        for (size_t i = 0; r >= 0 && i < holes.count; i++)
+                r = owners_set(owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
+
+        *ret_known = known;
+        return r;
+}
+
+int owners_fill(Owners *owners, DaxRegion *region) {
+        DaxRegion *known = owners_find(owners, region->start, region->size);
+        int r = 0;
+
+        if (!known)
+                r = owners_begin(owners, region, &known);
+        if (r < 0)
+                return r;
 
         free(TAKE_PTR(region->owned));
         region->n_owned = 0;

@@ -31,15 +31,15 @@ static void watch_tell(const Watch *watch, struct udev_device *device) {
         const char *subsystem = udev_device_get_subsystem(device);
         const char *action = udev_device_get_action(device);
         unsigned long long seqnum = udev_device_get_seqnum(device);
-        bool removed = text_equal(action, "remove");
+        bool let_go = text_equal(action, "remove") || text_equal(action, "unbind");
         uint64_t block;
 
         if (!name || !subsystem)
                 return;
         if (strcmp(subsystem, "dax") == 0)
-                watch->handler(seqnum, name, 0, removed, watch->userdata);
+                watch->handler(seqnum, name, 0, let_go, watch->userdata);
         else if (strncmp(name, "memory", 6) == 0 && text_parse_u64(name + 6, &block) == 0)
-                watch->handler(seqnum, NULL, block, removed, watch->userdata);
+                watch->handler(seqnum, NULL, block, let_go, watch->userdata);
 }
 
 static int watch_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {

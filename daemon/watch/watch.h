@@ -9,8 +9,11 @@
 
 typedef struct Watch Watch;
 
-/* A dax device (@device) or, when that is NULL, a memory block. */
-typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool removed,
+/*
+ * A dax device (@device) or, when that is NULL, a memory block. @let_go: its driver has left it, or
+ * it is gone.
+ */
+typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool let_go,
                              void *userdata);
 /* There were more events than the kernel keeps for a reader: nobody knows which. */
 typedef void (*WatchLost)(void *userdata);

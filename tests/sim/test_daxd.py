@@ -130,6 +130,93 @@ def wiped_is_wiped():
     agree()
 
 
+def visit(name):
+    """Somebody has an empty device for a moment, and leaves his secret in its memory."""
+    resize(name, BLOCK)
+    bind("device_dax", name)
+    with Node(name) as node:
+        node.fill(SECRET)
+    unbind("device_dax", name)
+    resize(name, 0)
+
+
+def no_secret_is_given_to_the_next(place, region=0):
+    where = sim.find(*place, SECRET.decode())
+    require(where is not None, "there is no secret to be found")
+    free = get(object_path("region", region), REGION_FACE, "AvailableSize")
+    call(object_path("region", region), REGION_FACE, "CreateDevice", "ta{sv}", free,
+         {"label": "next"})
+    equal(sim.find(*place, SECRET.decode()), None, "the secret")
+
+
+@fresh
+def what_was_done_while_daxd_was_away_is_wiped():
+    name = create_device(BLOCK, label="one")
+    with Node(name) as node:
+        node.fill(SECRET)
+    system.stop_daxd()
+    unbind("device_dax", name)
+    resize(name, 0)
+    system.start_daxd()
+    no_secret_is_given_to_the_next(FIRST)
+    system.reboot(sim)
+    system.stop_daxd()
+    visit("dax0.0")
+    system.start_daxd()
+    no_secret_is_given_to_the_next(FIRST)
+
+
+@fresh
+def a_region_that_has_gone_comes_back_with_its_secrets():
+    for label in ("one", "two"):
+        index = sim.add_region(f"{LATE.size}@{LATE.start}")
+        wait_until(lambda: object_path("region", index) in managed_objects(), 60, "the region")
+        name = get(call(object_path("region", index), REGION_FACE, "CreateDevice", "ta{sv}",
+                        LATE.size, {"label": label}), DEVICE_FACE, "Name")
+        equal(sim.find(*LATE, SECRET.decode()), None, "the secret")
+        with Node(name) as node:
+            node.fill(SECRET)
+        sim.remove_region(index, for_good=True)
+        wait_until(lambda: object_path("region", index) not in managed_objects(), 60,
+                   "the region to go")
+
+
+@fresh
+def who_was_there_beside_a_job_leaves_nothing():
+    for removes in (True, False):
+        with sim.stopped(path="*/device_dax/bind") as stop:
+            job = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", 2 * MIB,
+                       {"label": "one"})
+            stop.wait()
+            visitor = create()
+            visit(visitor)
+            if removes:
+                delete(visitor)
+        job.result()
+        no_secret_is_given_to_the_next(FIRST)
+        system.reboot(sim)
+
+
+@fresh
+def what_daxd_does_itself_makes_it_suspect_nobody():
+    name = create_device(BLOCK, label="one")
+    other = create_device(BLOCK)
+    ask(name, "SetMode", "s", "system-ram")
+    ask(name, "SetMode", "s", "none", force=True)
+    ask(other, "Reconfigure", mode="none", align=4096)
+    ask(other, "Destroy")
+    sim.fail(errno.EIO, path="*/device_dax/bind", times=0)
+    refused("Kernel", create_device, BLOCK, label="two")
+    refused("Kernel", ask, name, "SetMode", "s", "devdax")
+    sim.clear()
+    ask(name, "Destroy")
+    name = create(4 * MIB)
+    bind("device_dax", name)
+    wait_until(lambda: name in shown(), 60, "the last event")
+    equal([line for line in read("/run/daxd/owners").splitlines() if "@unknown" in line], [],
+          "what is suspected")
+
+
 @fresh
 def foreign_changes_are_seen_by_their_events():
     def shows(mode):

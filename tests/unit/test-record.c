@@ -539,6 +539,18 @@ static void fill(Owners *owners, DaxRegion *region) {
         assert_int_equal(owners_fill(owners, region), 0);
 }
 
+static void assert_owner(const DaxRegion *region, uint64_t offset, uint64_t size,
+                         const char *owner) {
+        const DaxOwned *found = NULL;
+
+        for (size_t i = 0; i < region->n_owned; i++)
+                if (region->owned[i].range.offset == offset)
+                        found = &region->owned[i];
+        assert_non_null(found);
+        assert_int_equal(found->range.size, size);
+        assert_string_equal(found->owner, owner);
+}
+
 static void test_owners(void **state) {
         _cleanup_region_ DaxRegion *fresh = new_region(), *used = new_used_region();
         _cleanup_(owners_freep) Owners *owners = NULL;
@@ -565,23 +577,33 @@ static void test_owners(void **state) {
         assert_int_equal(owners_set(owners, fresh, (DaxRange){ 16 * MIB, 8 * MIB }, ""), 0);
         assert_int_equal(owners_clear(owners, fresh, (DaxRange){ 2 * MIB, 2 * MIB }), 0);
 
-        /* and the same after a restart, whatever the log went through */
+        /* the same after a restart, whatever the log went through; but nobody knows of the rest */
         for (int i = 0; i < 2; i++) {
                 owners = owners_free(owners);
                 assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
                 assert_false(damaged);
                 fill(owners, fresh);
-                assert_int_equal(fresh->n_owned, 3);
-                for (size_t k = 0; k < 3; k++) {
-                        DaxOwned owned = fresh->owned[k];
-
-                        if (owned.owner[0] == '\0')
-                                assert_int_equal(owned.range.size, 16 * MIB);
-                        else
-                                assert_true(owned.range.offset == 0 ||
-                                            owned.range.offset == 4 * MIB);
-                }
+                assert_owner(fresh, 0, 2 * MIB, "a");
+                assert_owner(fresh, 2 * MIB, 2 * MIB, DAX_OWNER_UNKNOWN);
+                assert_owner(fresh, 4 * MIB, 4 * MIB, "a");
+                assert_owner(fresh, 8 * MIB, 16 * MIB, "");
+                assert_owner(fresh, 24 * MIB, fresh->size - 24 * MIB, DAX_OWNER_UNKNOWN);
+                assert_int_equal(fresh->n_owned, 5);
         }
+
+        /* a region that was not there is met again when it comes */
+        owners = owners_free(owners);
+        assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
+        fill(owners, used);
+        assert_int_equal(owners_clear(owners, used, (DaxRange){ 0, used->size }), 0);
+        for (int i = 0; i < 2; i++) {
+                owners = owners_free(owners);
+                assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
+        }
+        fill(owners, fresh);
+        assert_int_equal(fresh->n_owned, 5);
+        fill(owners, used);
+        assert_int_equal(used->n_owned, 2);
         place_deinit(&place);
 }
 

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Devices that were let go before anybody has looked at them: others make and use them beside a
+ * job, or faster than udev tells. What lay in them is in memory that is free now, and nobody knows
+ * where. That there was one, only the event tells that has no explanation: neither has the device
+ * memory now, nor had it in the picture before, nor was it in a transaction's hands.
+ */
+
+#include "daemon/engine/record.h"
+#include "daemon/plan/plan.h"
+
+typedef struct Explained {
+        uint32_t instance;
+        uint64_t until; /* the last uevent of which that is true */
+} Explained;
+
+/* Of one region. */
+typedef struct Unseen {
+        Explained *list;
+        size_t count;
+} Unseen;
+
+void unseen_deinit(Unseen *unseen);
+/*
+ * The picture of a region became @after, which was read when @seqnum was the last uevent: because
+ * of what others did, of @plan, and of what a transaction has left in the middle (each may be
+ * NULL). Returns 0 or -ENOMEM.
+ */
+int unseen_explain(Unseen *unseen, const DaxRegion *before, const DaxRegion *after,
+                   const Plan *plan, const Record *unfinished, uint64_t seqnum);
+/*
+ * Whether there was one: @seqnum is that of an event by which device @instance was let go, and
+ * @region was read after that.
+ */
+bool unseen_tells(const Unseen *unseen, const DaxRegion *region, uint32_t instance,
+                  uint64_t seqnum);
