@@ -45,16 +45,17 @@ Record *record_free(Record *record) {
         return NULL;
 }
 
-static RecordDevice *record_find(Record *record, const char *name) {
+/* The entry of device @name, or SIZE_MAX. */
+static size_t record_find(const Record *record, const char *name) {
         for (size_t i = 0; name[0] != '\0' && i < record->n_devices; i++)
                 if (strcmp(record->devices[i].name, name) == 0)
-                        return &record->devices[i];
+                        return i;
 
-        return NULL;
+        return SIZE_MAX;
 }
 
 bool record_is_about(const Record *record, const char *name) {
-        return record_find((Record *)record, name);
+        return record_find(record, name) != SIZE_MAX;
 }
 
 /* Adds to runs of instances; they come in ascending order. */
@@ -89,20 +90,24 @@ int record_take_plan(Record *record, const Plan *plan) {
                 const PlanDevice *device = &plan->devices[i];
                 const DaxDevice *now;
                 RecordDevice *entry;
+                size_t index;
 
                 if (device->action == PLAN_KEEP)
                         continue;
 
                 /* instance 0 may be emptied and made anew: one device to whoever goes back */
-                entry = record_find(record, device->name);
-                if (!entry) {
+                index = record_find(record, device->name);
+                if (index == SIZE_MAX) {
+                        RecordDevice fresh = {};
+
                         now = dax_region_find(plan->now, device->name);
-                        if (ARRAY_APPEND(record->devices, record->n_devices, (RecordDevice){}) < 0)
+                        memcpy(fresh.name, device->name, sizeof(fresh.name));
+                        fresh.identity = now ? now->identity : 0;
+                        index = record->n_devices;
+                        if (ARRAY_APPEND(record->devices, record->n_devices, fresh) < 0)
                                 return -ENOMEM;
-                        entry = &record->devices[record->n_devices - 1];
-                        memcpy(entry->name, device->name, sizeof(entry->name));
-                        entry->identity = now ? now->identity : 0;
                 }
+                entry = &record->devices[index];
                 if (device->before && !entry->before &&
                     dax_device_copy(device->before, &entry->before) < 0)
                         return -ENOMEM;
@@ -116,10 +121,10 @@ int record_take_plan(Record *record, const Plan *plan) {
 
 size_t record_entry(const Record *record, const Plan *plan, size_t index) {
         const PlanDevice *device = &plan->devices[index];
+        size_t found = record_find(record, device->name);
 
-        for (size_t i = 0; device->name[0] != '\0' && i < record->n_devices; i++)
-                if (strcmp(record->devices[i].name, device->name) == 0)
-                        return i;
+        if (found != SIZE_MAX)
+                return found;
 
         /* not there yet: the entry that is to lie where this one is */
         for (size_t i = 0; device->after && i < record->n_devices; i++) {
