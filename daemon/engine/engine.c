@@ -54,6 +54,7 @@ typedef struct Queue {
         Event *events;         /* that the picture does not know yet */
         size_t n_events;
         Unseen unseen;
+        bool lost; /* events, since the picture was put */
         char *failure;
         uint64_t *given_up; /* transactions whose records say why */
         size_t n_given_up;
@@ -252,47 +253,52 @@ static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
         int r;
 
         r = dax_region_free_extents(region, false, &holes);
-        for (size_t i = 0; r >= 0 && i < holes.count; i++)
-                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
+        for (size_t i = 0; i < holes.count; i++)
+                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN) ?: r;
         if (r < 0)
                 log_unnoted(region->id, r);
 }
 
 /* An event that the picture knows of. */
-static bool queue_missed(const Queue *queue, const Event *event) {
+static bool queue_missed(Queue *queue, const Event *event) {
         const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
 
         return region && event->let_go && !event->is_block &&
                unseen_tells(&queue->unseen, region, (uint32_t)event->number, event->seqnum);
 }
 
-/* They are not looked into. */
-static void queue_drop_events(Queue *queue) {
+static void queue_suspect(Queue *queue) {
         DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
-        bool let_go = false;
 
-        for (size_t i = 0; i < queue->n_events; i++)
-                let_go = let_go || queue->events[i].let_go;
-        queue->n_events = 0;
-        if (region && let_go)
+        if (region)
                 engine_suspect_free_memory(queue->engine, region);
 }
 
 /* What a transaction did itself, and what was read since, is no news. */
 static void queue_forget_known(Queue *queue) {
-        Engine *engine = queue->engine;
-        bool missed = false;
+        bool missed = queue->lost;
         size_t n = 0;
 
+        queue->lost = false;
         for (size_t i = 0; i < queue->n_events; i++)
                 if (queue->events[i].seqnum > queue_knows(queue, &queue->events[i]))
                         queue->events[n++] = queue->events[i];
                 else
-                        missed = missed || queue_missed(queue, &queue->events[i]);
+                        missed = queue_missed(queue, &queue->events[i]) || missed;
         queue->n_events = n;
         if (missed)
-                engine_suspect_free_memory(engine, dax_machine_find_region(&engine->machine,
-                                                                           queue->region));
+                queue_suspect(queue);
+}
+
+/* As if the picture knew them. */
+static void queue_drop_events(Queue *queue) {
+        bool missed = false;
+
+        for (size_t i = 0; i < queue->n_events; i++)
+                missed = queue_missed(queue, &queue->events[i]) || missed;
+        queue->n_events = 0;
+        if (missed)
+                queue_suspect(queue);
 }
 
 static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
@@ -425,6 +431,16 @@ uint64_t engine_outline(const Engine *engine, uint32_t id) {
         return queue && region && queue->n_events == 0 ? dax_region_outline(region) : 0;
 }
 
+bool engine_must_look(const Engine *engine, uint32_t id) {
+        const Queue *queue = engine_find_queue(engine, id);
+
+        for (size_t i = 0; queue && i < queue->n_events; i++)
+                if (queue->events[i].let_go && !queue->events[i].is_block)
+                        return true;
+
+        return false;
+}
+
 static bool region_is_as_known(const DaxRegion *known, const WorkerAnswer *answer) {
         const DaxRegion *region = answer->machine.n_regions == 1 ? answer->machine.regions[0] :
                                                                    NULL;
@@ -553,8 +569,8 @@ static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
  * Follows whose memory is whose: what others did first, then what the transaction has done. One
  * that was left in the middle has let nobody in to what it has bound.
  */
-static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after, const Plan *plan,
-                      const Record *unfinished, const Changed *changed) {
+static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
+                      const EngineCause *by, const Changed *changed) {
         DaxChanges lost = { .before = before, .after = after }, used = lost;
         const DaxDevice *old, *device;
         int r = 0;
@@ -564,17 +580,17 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
                         r = put_lost(engine, after, old, device);
         while (r >= 0 && before && engine->settled && dax_changes_next(&used, &old, &device))
                 if (device && !changed_find(changed, device->name) &&
-                    !(unfinished && record_is_about(unfinished, device->name)))
+                    !(by->unfinished && record_is_about(by->record, device->name)))
                         r = put_used(engine, after, old, device);
 
         /*
          * What the transaction has wiped, given to the system, or put back is nobody's old memory.
          * Of what it has not touched it says nothing.
          */
-        for (size_t i = 0; plan && i < plan->n_devices; i++) {
-                const DaxDevice *is = plan->devices[i].after;
+        for (size_t i = 0; by->plan && i < by->plan->n_devices; i++) {
+                const DaxDevice *is = by->plan->devices[i].after;
 
-                if (!is || is == plan->devices[i].before ||
+                if (!is || is == by->plan->devices[i].before ||
                     (is->mode != DAX_MODE_DEVDAX && is->mode != DAX_MODE_SYSTEM_RAM))
                         continue;
                 for (size_t k = 0; r >= 0 && k < is->ranges.count; k++)
@@ -584,18 +600,20 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
         return r;
 }
 
-/* The memory that @device loses, or has as system RAM: its contents are another's from now on. */
+/*
+ * Memory that @device loses has its contents from now on, and so has what others could get before
+ * it is back at its place; and all that is system RAM.
+ */
 static int note_lost(Engine *engine, DaxRegion *region, const PlanDevice *device) {
         const DaxDevice *before = device->before, *after = device->after;
-        bool all = !after || before->mode == DAX_MODE_SYSTEM_RAM;
-        _cleanup_ranges_ DaxRanges lost = {};
-        int r;
+        int r = 0;
 
-        r = dax_ranges_copy(&before->ranges, &lost);
-        for (size_t i = 0; r >= 0 && !all && i < after->ranges.count; i++)
-                r = dax_ranges_subtract(&lost, after->ranges.list[i]);
-        for (size_t i = 0; r >= 0 && i < lost.count; i++)
-                r = owners_set(engine->owners, region, lost.list[i], dax_device_owner(before));
+        if (before->mode != DAX_MODE_SYSTEM_RAM && after &&
+            dax_ranges_equal(&before->ranges, &after->ranges))
+                return 0;
+        for (size_t i = 0; r >= 0 && i < before->ranges.count; i++)
+                r = owners_set(engine->owners, region, before->ranges.list[i],
+                               dax_device_owner(before));
 
         return r;
 }
@@ -608,7 +626,7 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
                 const PlanDevice *device = &plan->devices[i];
 
                 if (!device->before || device->action == PLAN_KEEP ||
-                    device->before->mode == DAX_MODE_NONE)
+                    (device->before->mode == DAX_MODE_NONE && device->before->label[0] == '\0'))
                         continue;
                 r = note_lost(engine, region, device);
         }
@@ -676,8 +694,9 @@ static void queue_log_leaks(Queue *queue, const DaxRegion *before, const DaxRegi
         }
 }
 
-int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const Record *unfinished,
+int engine_put_region(Engine *engine, DaxRegion *region, const EngineCause *cause,
                       uint64_t seqnum) {
+        const EngineCause by = cause ? *cause : (EngineCause){};
         _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
         Queue *queue;
@@ -685,7 +704,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const
 
         r = engine_get_queue(engine, region->id, &queue);
         if (r >= 0)
-                r = changed_of_plan(plan, &changed);
+                r = changed_of_plan(by.plan, &changed);
         if (r < 0) {
                 dax_region_free(region);
                 return r;
@@ -694,7 +713,7 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const
         before = dax_machine_take_region(&engine->machine, region->id);
         r = put_incarnations(before, region, &changed);
         if (r >= 0)
-                r = put_owners(engine, before, region, plan, unfinished, &changed);
+                r = put_owners(engine, before, region, &by, &changed);
         if (dax_region_seal(region) < 0) {
                 dax_region_free(region);
                 return -ENOMEM;
@@ -704,9 +723,8 @@ int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const
 
         queue->put_number = ++engine->puts;
         queue->names_seqnum = MAX(queue->names_seqnum, seqnum);
-        if (r >= 0)
-                r = unseen_explain(&queue->unseen, before, region, plan, unfinished,
-                                   queue->names_seqnum);
+        r = unseen_explain(&queue->unseen, before, region, by.plan, by.record, queue->names_seqnum) ?:
+                    r;
         queue_forget_known(queue);
 
         if (r >= 0)
@@ -720,8 +738,8 @@ static void engine_drop_region(Engine *engine, uint32_t id) {
         _cleanup_region_ DaxRegion *region = dax_machine_take_region(&engine->machine, id);
         int r = 0;
 
-        for (size_t i = 0; r >= 0 && i < region->n_devices; i++)
-                r = put_lost(engine, region, region->devices[i], NULL);
+        for (size_t i = 0; i < region->n_devices; i++)
+                r = put_lost(engine, region, region->devices[i], NULL) ?: r;
         if (r < 0)
                 log_unnoted(id, r);
 
@@ -937,7 +955,7 @@ static void queue_read_done(int error, WorkerAnswer *answer, void *userdata) {
                                         dax_machine_find_region(&engine->machine, queue->region),
                                         region);
                 if (r >= 0)
-                        r = engine_put_region(engine, region, NULL, NULL, answer->machine.seqnum);
+                        r = engine_put_region(engine, region, NULL, answer->machine.seqnum);
         }
         if (r < 0) {
                 queue_drop_events(queue); /* the next one tries again */
@@ -1076,8 +1094,8 @@ void engine_event(Engine *engine, const EngineEvent *event) {
 void engine_lost_events(Engine *engine) {
         log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_UNREAD },
                  "events of the kernel were lost: all regions are read anew");
-        for (size_t i = 0; i < engine->machine.n_regions; i++)
-                engine_suspect_free_memory(engine, engine->machine.regions[i]);
+        for (size_t i = 0; i < engine->n_queues; i++)
+                engine->queues[i]->lost = true;
         engine_look_again(engine);
 }
 
@@ -1124,7 +1142,7 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                 if (r >= 0)
                         r = owners_fill(engine->owners, region);
                 if (r >= 0)
-                        r = engine_put_region(engine, TAKE_PTR(region), NULL, NULL, fresh->seqnum);
+                        r = engine_put_region(engine, TAKE_PTR(region), NULL, fresh->seqnum);
         }
 
         engine_take_machine(engine, fresh);

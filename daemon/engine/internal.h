@@ -32,13 +32,21 @@ bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answ
  * it is not known, or something speaks against it.
  */
 uint64_t engine_outline(const Engine *engine, uint32_t id);
+/* Whether somebody has let go of a device since, so that all have to be read before a plan. */
+bool engine_must_look(const Engine *engine, uint32_t id);
+/* The transaction by which a region has become what it is. Each may be NULL. */
+typedef struct EngineCause {
+        const Plan *plan;     /* what it did at last */
+        const Record *record; /* all that it has tried */
+        bool unfinished;      /* it was left in the middle */
+} EngineCause;
+
 /*
- * Puts @region in place and tells the listeners. @plan, if any, is the transaction that made it so,
- * @unfinished one that was left in the middle. Fills in incarnations and old owners. Takes @region.
- * 0 or an errno.
+ * Puts @region in place, as it was read when @seqnum was the last uevent, and tells the listeners.
+ * Without @cause others have made it so. Fills in incarnations and old owners. Takes @region. 0 or
+ * an errno.
  */
-int engine_put_region(Engine *engine, DaxRegion *region, const Plan *plan, const Record *unfinished,
-                      uint64_t seqnum);
+int engine_put_region(Engine *engine, DaxRegion *region, const EngineCause *cause, uint64_t seqnum);
 /* Writes down whose the memory was that @plan takes from its devices. 0 or an errno. */
 int engine_note_owners(Engine *engine, const Plan *plan);
 

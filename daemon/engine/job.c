@@ -101,9 +101,10 @@ static const DaxRegion *job_now(const Job *job) {
 }
 
 /* Shows what the transaction has come to. Nothing of it was shown while it was in the middle. */
-static int job_publish(Job *job, const Plan *plan, const Record *unfinished) {
-        return job->now ? engine_put_region(job->engine, TAKE_PTR(job->now), plan, unfinished,
-                                            job->seqnum) :
+static int job_publish(Job *job, const Plan *plan, bool unfinished) {
+        EngineCause cause = { .plan = plan, .record = job->record, .unfinished = unfinished };
+
+        return job->now ? engine_put_region(job->engine, TAKE_PTR(job->now), &cause, job->seqnum) :
                           0;
 }
 
@@ -181,7 +182,7 @@ static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
                         "cannot write down in /run/daxd that this was given up");
         engine_set_region_failure(job->engine, job->request.region,
                                   strdup(failure_message(&failure)), job->record->id);
-        (void)job_publish(job, NULL, job->record);
+        (void)job_publish(job, NULL, true);
         job_finish(job, JOB_FAILED, &failure);
 }
 
@@ -400,7 +401,7 @@ static void job_verify(Job *job) {
 
         if (!back)
                 engine_clear_region_failure(job->engine, job->request.region);
-        r = job_publish(job, job->plan, job->strangers ? job->record : NULL);
+        r = job_publish(job, job->plan, job->strangers);
         if (r < 0)
                 job_log(job, LOG_ERR, LOG_MESSAGE_UNREAD,
                         "what the region is like now cannot be kept: %s", text_errno(r));
@@ -426,7 +427,7 @@ static void job_have_read(Job *job) {
                 return;
         }
         if (!job->record) {
-                r = job_publish(job, NULL, NULL);
+                r = job_publish(job, NULL, false);
                 if (r < 0) {
                         job_refuse(job, r, &failure);
                         return;
@@ -550,7 +551,7 @@ static void job_presume(Job *job) {
         if (job->presumed != 0)
                 job_plan(job);
         else
-                job_read(job, request->whole);
+                job_read(job, request->whole || engine_must_look(job->engine, request->region));
 }
 
 static void job_read_after_all(Job *job) {

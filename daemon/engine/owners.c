@@ -17,10 +17,14 @@
 #define OWNERS_FILE "owners"
 #define OWNERS_HEADER "daxd-owners 1\n"
 #define OWNERS_SIZE_MAX (64 << 20)
+#define OWNERS_LOG_MAX (1 << 20) /* and four times what it was when it was written anew */
 
 struct Owners {
         int dir;
-        int fd; /* of the log, for adding */
+        int fd;                    /* of the log, for adding */
+        size_t size, size_written; /* of the log; when it was written anew */
+        bool is_behind;            /* a line is missing in it */
+        bool is_lost;              /* what was known: any memory may have been anybody's */
         DaxRegion **regions;
         size_t n_regions;
         DaxRegion **former;
@@ -133,6 +137,8 @@ static int owners_write(Owners *owners) {
         fputs(OWNERS_HEADER, file);
         for (size_t i = 0; i < owners->n_former; i++)
                 write_region(owners->former[i], file);
+        for (size_t i = 0; i < owners->n_regions; i++)
+                write_region(owners->regions[i], file);
         if (fclose(file) != 0)
                 return -ENOMEM;
 
@@ -142,7 +148,12 @@ static int owners_write(Owners *owners) {
 
         closep(&owners->fd);
         owners->fd = openat(owners->dir, OWNERS_FILE, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
-        return owners->fd < 0 ? -errno : 0;
+        if (owners->fd < 0)
+                return -errno;
+
+        owners->size = owners->size_written = size;
+        owners->is_behind = false;
+        return 0;
 }
 
 static void owners_forget(Owners *owners) {
@@ -170,7 +181,7 @@ int owners_new(int dir, Owners **ret_owners, bool *ret_damaged) {
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {
-                *ret_damaged = true;
+                *ret_damaged = owners->is_lost = true;
                 owners_forget(owners);
                 if (renameat(dir, OWNERS_FILE, dir, OWNERS_FILE ".damaged") < 0)
                         return -errno;
@@ -200,20 +211,45 @@ Owners *owners_free(Owners *owners) {
 static int owners_add(Owners *owners, const DaxRegion *region, const char *verb, DaxRange range,
                       const char *owner) {
         char line[256];
-        int n;
+        int n, r;
 
         n = snprintf(line, sizeof(line), "%" PRIx64 " %" PRIx64 " %s %" PRIx64 " %" PRIx64 " %s\n",
                      region->start, region->size, verb, range.offset, range.size, owner);
-        return file_write_all(owners->fd, line, n);
+        if (owners->is_behind ||
+            (owners->size > OWNERS_LOG_MAX && owners->size > 4 * owners->size_written))
+                return owners_write(owners);
+
+        r = file_write_all(owners->fd, line, n);
+        if (r < 0) {
+                (void)ftruncate(owners->fd, owners->size); /* no half of a line before the next */
+                owners->is_behind = true;
+                return r;
+        }
+
+        owners->size += n;
+        return 0;
+}
+
+static bool is_owned_by(const DaxRegion *region, DaxRange range, const char *owner) {
+        for (size_t i = 0; i < region->n_owned; i++) {
+                const DaxOwned *owned = &region->owned[i];
+
+                if (owned->range.offset <= range.offset &&
+                    dax_range_end(range) <= dax_range_end(owned->range))
+                        return strcmp(owned->owner, owner) == 0;
+        }
+
+        return false;
 }
 
 int owners_set(Owners *owners, DaxRegion *region, DaxRange range, const char *owner) {
         DaxRegion *known = owners_find(owners, region->start, region->size);
         int r;
 
+        r = dax_region_set_owner(region, range, owner);
+        if (r < 0 || (known && !owners->is_behind && is_owned_by(known, range, owner)))
+                return r;
         r = known ? dax_region_set_owner(known, range, owner) : 0;
-        if (r >= 0)
-                r = dax_region_set_owner(region, range, owner);
         if (r < 0)
                 return r;
         return owners_add(owners, region, "set", range, owner[0] ? owner : "@none");
@@ -242,15 +278,39 @@ static bool region_is_fresh(const DaxRegion *region) {
                region->devices[0]->size == 0;
 }
 
-/* Moves what a daxd before this one has known of a region to what this one knows. */
-static int owners_meet_again(Owners *owners, size_t index, DaxRegion **ret_region) {
-        DaxRegion *region = owners->former[index];
+/* Whether any of it was seen before, as a region or as a part of one. */
+static bool owners_have_met(const Owners *owners, const DaxRegion *region) {
+        const DaxRange range = { region->start, region->size };
+        bool met = owners->is_lost;
 
-        if (ARRAY_APPEND(owners->regions, owners->n_regions, region) < 0)
+        for (size_t i = 0; i < owners->n_former; i++)
+                met |= dax_range_overlaps((DaxRange){ owners->former[i]->start,
+                                                      owners->former[i]->size },
+                                          range);
+        for (size_t i = 0; i < owners->n_regions; i++)
+                met |= dax_range_overlaps((DaxRange){ owners->regions[i]->start,
+                                                      owners->regions[i]->size },
+                                          range);
+
+        return met;
+}
+
+/* A daxd before this one may have known it: then this one does. */
+static int owners_meet_again(Owners *owners, const DaxRegion *region, DaxRegion **ret_known) {
+        size_t i = region_index(owners->former, owners->n_former, region->start, region->size);
+        DaxRegion *former;
+        int r;
+
+        if (i == owners->n_former) {
+                r = owners_meet(owners, region->start, region->size, ret_known);
+                return r < 0 ? r : owners_add(owners, region, "met", (DaxRange){}, "");
+        }
+
+        former = owners->former[i];
+        if (ARRAY_APPEND(owners->regions, owners->n_regions, former) < 0)
                 return -ENOMEM;
-
-        ARRAY_REMOVE(owners->former, owners->n_former, index);
-        *ret_region = region;
+        ARRAY_REMOVE(owners->former, owners->n_former, i);
+        *ret_known = former;
         return 0;
 }
 
@@ -258,34 +318,33 @@ static int owners_meet_again(Owners *owners, size_t index, DaxRegion **ret_regio
  * A region that this daxd sees for the first time. Nobody has looked until now: what is free and
  * of no known owner can have been used and let go.
  */
-static int owners_begin(Owners *owners, DaxRegion *region, DaxRegion **ret_known) {
-        size_t former = region_index(owners->former, owners->n_former, region->start, region->size);
-        bool is_met = former < owners->n_former;
+static int owners_begin(Owners *owners, DaxRegion *region) {
+        bool is_used = owners_have_met(owners, region) || !region_is_fresh(region);
         _cleanup_ranges_ DaxRanges holes = {};
         DaxRegion *known = NULL;
         int r;
 
-        r = is_met ? owners_meet_again(owners, former, &known) :
-                     owners_meet(owners, region->start, region->size, &known);
-        if (r >= 0 && !is_met)
-                r = owners_add(owners, region, "met", (DaxRange){}, "");
-        if (r >= 0 && (is_met || !region_is_fresh(region)))
+        r = owners_meet_again(owners, region, &known);
+        if (r >= 0 && is_used)
                 r = dax_region_free_extents(region, false, &holes);
         for (size_t i = 0; r >= 0 && i < known->n_owned; i++)
                 r = dax_ranges_subtract(&holes, known->owned[i].range);
-        for (size_t i = 0; r >= 0 && i < holes.count; i++)
-                r = owners_set(owners, region, holes.list[i], DAX_OWNER_UNKNOWN);
+        if (r < 0)
+                return r;
 
-        *ret_known = known;
+        for (size_t i = 0; i < holes.count; i++)
+                r = owners_set(owners, region, holes.list[i], DAX_OWNER_UNKNOWN) ?: r;
         return r;
 }
 
 int owners_fill(Owners *owners, DaxRegion *region) {
-        DaxRegion *known = owners_find(owners, region->start, region->size);
+        const DaxRegion *known = owners_find(owners, region->start, region->size);
         int r = 0;
 
-        if (!known)
-                r = owners_begin(owners, region, &known);
+        if (!known) {
+                r = owners_begin(owners, region);
+                known = owners_find(owners, region->start, region->size);
+        }
         if (r < 0)
                 return r;
 

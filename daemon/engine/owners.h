@@ -4,9 +4,10 @@
 /*
  * Whose the memory was that is free now, or that a device got without having been able to read it:
  * /run/daxd/owners, one line a fact, the last one counts. It is kept because the kernel clears no
- * memory between two owners. A region that is met for the first time in this boot with anything but
- * its one empty first device counts as used all over, and so does in a region that a daxd before
- * this one has met what is free and was nobody's then: nobody has looked in between.
+ * memory between two owners. A region that is met for the first time in this boot, with anything
+ * but its one empty first device or where another one was, counts as used all over. So does what is
+ * free, and was nobody's then, in a region that a daxd before this one has met: nobody has looked
+ * in between.
  */
 
 #include "daemon/dax/region.h"

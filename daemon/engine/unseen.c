@@ -23,49 +23,61 @@ static bool has_memory(const DaxRegion *region, const char *name) {
         return device && device->size > 0;
 }
 
-static int explain(Unseen *unseen, const DaxRegion *after, const char *name, uint64_t seqnum) {
-        Explained one = { .until = seqnum };
+static int explain(Unseen *unseen, const DaxRegion *after, const char *name, Explained what) {
         uint32_t region;
 
-        if (has_memory(after, name) || text_parse_device_name(name, &region, &one.instance) < 0)
+        if (has_memory(after, name) || text_parse_device_name(name, &region, &what.instance) < 0)
                 return 0;
 
         for (size_t i = 0; i < unseen->count; i++)
-                if (unseen->list[i].instance == one.instance) {
-                        unseen->list[i] = one;
+                if (unseen->list[i].instance == what.instance) {
+                        unseen->list[i] = what;
                         return 0;
                 }
-        return ARRAY_APPEND(unseen->list, unseen->count, one);
+        return ARRAY_APPEND(unseen->list, unseen->count, what);
 }
 
 int unseen_explain(Unseen *unseen, const DaxRegion *before, const DaxRegion *after,
-                   const Plan *plan, const Record *unfinished, uint64_t seqnum) {
+                   const Plan *plan, const Record *record, uint64_t seqnum) {
         DaxChanges changes = { .before = before, .after = after };
+        Explained what = { .until = seqnum };
         const DaxDevice *old, *device;
         int r = 0;
 
-        while (r >= 0 && dax_changes_next(&changes, &old, &device))
-                if (old && old->size > 0)
-                        r = explain(unseen, after, old->name, seqnum);
+        while (r >= 0 && dax_changes_next(&changes, &old, &device)) {
+                if (!old || old->size == 0)
+                        continue;
+                what.owes = old->mode != DAX_MODE_NONE;
+                r = explain(unseen, after, old->name, what);
+        }
+
+        what.owes = false;
         for (size_t i = 0; r >= 0 && plan && i < plan->n_devices; i++)
                 if (plan->devices[i].action != PLAN_KEEP)
-                        r = explain(unseen, after, plan->devices[i].name, seqnum);
-        for (size_t i = 0; r >= 0 && unfinished && i < unfinished->n_devices; i++)
-                r = explain(unseen, after, unfinished->devices[i].name, seqnum);
+                        r = explain(unseen, after, plan->devices[i].name, what);
+        for (size_t i = 0; r >= 0 && record && i < record->n_devices; i++)
+                r = explain(unseen, after, record->devices[i].name, what);
 
         return r;
 }
 
-bool unseen_tells(const Unseen *unseen, const DaxRegion *region, uint32_t instance,
-                  uint64_t seqnum) {
+bool unseen_tells(Unseen *unseen, const DaxRegion *region, uint32_t instance, uint64_t seqnum) {
         char name[DAX_NAME_MAX + 1];
 
         snprintf(name, sizeof(name), "dax%" PRIu32 ".%" PRIu32, region->id, instance);
         if (has_memory(region, name))
                 return false;
-        for (size_t i = 0; i < unseen->count; i++)
-                if (unseen->list[i].instance == instance && seqnum <= unseen->list[i].until)
-                        return false;
+
+        for (size_t i = 0; i < unseen->count; i++) {
+                Explained *what = &unseen->list[i];
+
+                if (what->instance != instance)
+                        continue;
+                if (seqnum > what->until && !what->owes)
+                        return true;
+                what->owes = false;
+                return false;
+        }
 
         return true;
 }

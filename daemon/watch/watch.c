@@ -31,7 +31,7 @@ static void watch_tell(const Watch *watch, struct udev_device *device) {
         const char *subsystem = udev_device_get_subsystem(device);
         const char *action = udev_device_get_action(device);
         unsigned long long seqnum = udev_device_get_seqnum(device);
-        bool let_go = text_equal(action, "remove") || text_equal(action, "unbind");
+        bool let_go = text_equal(action, "unbind");
         uint64_t block;
 
         if (!name || !subsystem)

@@ -10,8 +10,8 @@
 typedef struct Watch Watch;
 
 /*
- * A dax device (@device) or, when that is NULL, a memory block. @let_go: its driver has left it, or
- * it is gone.
+ * A dax device (@device) or, when that is NULL, a memory block. @let_go: its driver has left it,
+ * also when it goes.
  */
 typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool let_go,
                              void *userdata);

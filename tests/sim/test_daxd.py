@@ -182,6 +182,30 @@ def a_region_that_has_gone_comes_back_with_its_secrets():
 
 
 @fresh
+def what_a_device_held_is_not_wiped_when_it_is_put_back():
+    """It had no memory when everybody was killed: made anew, behind a hole that size would take."""
+    hole = create_device(BLOCK)
+    name = create_device(BLOCK, label="one")
+    ask(hole, "Destroy")
+    with Node(name) as node:
+        node.fill(SECRET)
+    with sim.stopped(path="*/mapping") as stop:
+        pending = Call(object_path("device", name), DEVICE_FACE, "Resize", "ta{sv}", 2 * BLOCK, {})
+        writer = stop.wait()
+        equal({d["name"]: d["size"] for d in sim.state()["regions"][0]["devices"]}[name], 0,
+              "its size")
+        system.kill_daxd()
+        os.kill(writer.pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{writer.pid}"), 60, "the worker to be gone")
+    system.start_daxd()
+    refused("org.freedesktop.DBus.Error.NoReply", pending.result)
+    equal((shown()[name]["Size"], shown()[name]["Label"]), (BLOCK, "one"), "size and label")
+    with Node(name) as node:
+        equal(node.find(SECRET), 0, "what it held")
+    agree()
+
+
+@fresh
 def who_was_there_beside_a_job_leaves_nothing():
     for removes in (True, False):
         with sim.stopped(path="*/device_dax/bind") as stop:
@@ -198,7 +222,27 @@ def who_was_there_beside_a_job_leaves_nothing():
 
 
 @fresh
-def what_daxd_does_itself_makes_it_suspect_nobody():
+def who_waits_behind_a_job_is_not_given_what_was_left_beside_it():
+    name = create_device(2 * MIB, label="one")
+    visitor = create()
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    with sim.stopped(path=f"*/{name}/uevent") as stop:
+        first = Call(object_path("device", name), DEVICE_FACE, "SetLabel", "sa{sv}", "other", {})
+        stop.wait()
+        second = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", 4 * BLOCK,
+                      {"label": "next"})
+        visit(visitor)
+        # whoever is told of what comes later was told of this
+        other = create(2 * MIB, 1)
+        bind("device_dax", other)
+        wait_until(lambda: other in shown(), 60, "what came later")
+    first.result()
+    second.result()
+    equal(sim.find(*FIRST, SECRET.decode()), None, "the secret")
+
+
+@fresh
+def what_daxd_does_or_sees_makes_it_suspect_nobody():
     name = create_device(BLOCK, label="one")
     other = create_device(BLOCK)
     ask(name, "SetMode", "s", "system-ram")
@@ -210,9 +254,14 @@ def what_daxd_does_itself_makes_it_suspect_nobody():
     refused("Kernel", ask, name, "SetMode", "s", "devdax")
     sim.clear()
     ask(name, "Destroy")
-    name = create(4 * MIB)
-    bind("device_dax", name)
-    wait_until(lambda: name in shown(), 60, "the last event")
+    for _ in range(5):  # nor others, as far as it knows what they had
+        name = create(4 * MIB)
+        bind("device_dax", name)
+        wait_until(lambda: shown().get(name, {}).get("Mode") == "devdax", 60, "it to be seen")
+        unbind("device_dax", name)
+        resize(name, 0)
+        delete(name)
+        wait_until(lambda: name not in shown(), 60, "it to go")
     equal([line for line in read("/run/daxd/owners").splitlines() if "@unknown" in line], [],
           "what is suspected")
 

@@ -604,6 +604,49 @@ static void test_owners(void **state) {
         assert_int_equal(fresh->n_owned, 5);
         fill(owners, used);
         assert_int_equal(used->n_owned, 2);
+
+        /* a smaller one where one was; one beside them all */
+        assert_int_equal(owners_clear(owners, fresh, (DaxRange){ 0, fresh->size }), 0);
+        fresh->size -= 64 * MIB;
+        fill(owners, fresh);
+        assert_owner(fresh, 0, fresh->size, DAX_OWNER_UNKNOWN);
+        fresh->start += 2 * fresh->size;
+        fill(owners, fresh);
+        assert_int_equal(fresh->n_owned, 0);
+        place_deinit(&place);
+}
+
+/* The log stays short, and says the same. */
+static void test_owners_for_long(void **state) {
+        _cleanup_region_ DaxRegion *region = new_region();
+        _cleanup_(owners_freep) Owners *owners = NULL;
+        struct stat st;
+        bool damaged;
+        Place place;
+
+        place_init(&place);
+        add_device(region, 0, "", 0, 0, DAX_MODE_NONE);
+        assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
+        fill(owners, region);
+        for (int i = 0; i < 50000; i++)
+                assert_int_equal(owners_set(owners, region, (DaxRange){ 0, 8 * MIB },
+                                            i % 2 ? "a" : "b"),
+                                 0);
+        assert_int_equal(fstatat(place.dir, "owners", &st, 0), 0);
+        assert_true(st.st_size < 2 << 20);
+        for (int i = 0; i < 2; i++) { /* what is known is not written again */
+                off_t size = st.st_size;
+
+                assert_int_equal(owners_set(owners, region, (DaxRange){ 2 * MIB, 2 * MIB }, "a"),
+                                 0);
+                assert_int_equal(fstatat(place.dir, "owners", &st, 0), 0);
+                assert_int_equal(st.st_size, size);
+        }
+        owners = owners_free(owners);
+        assert_int_equal(owners_new(place.dir, &owners, &damaged), 0);
+        assert_false(damaged);
+        fill(owners, region);
+        assert_owner(region, 0, 8 * MIB, "a");
         place_deinit(&place);
 }
 
@@ -631,6 +674,11 @@ static void test_owners_damaged(void **state) {
                 assert_true(damaged);
                 fill(owners, region);
                 assert_int_equal(region->n_owned, 1); /* all that is free counts as used */
+                dax_device_unref(dax_region_take(region, "dax0.0"));
+                add_device(region, 0, "", 0, 0, DAX_MODE_NONE);
+                region->start += 2 * region->size;
+                fill(owners, region);
+                assert_int_equal(region->n_owned, 1); /* also in one that is empty */
                 assert_int_equal(faccessat(place.dir, "owners.damaged", F_OK, 0), 0);
                 place_deinit(&place);
         }
@@ -652,6 +700,7 @@ int main(void) {
                 cmocka_unit_test(test_strangers_are_left),
                 cmocka_unit_test(test_own_changed_by_others_is_told),
                 cmocka_unit_test(test_owners),
+                cmocka_unit_test(test_owners_for_long),
                 cmocka_unit_test(test_owners_damaged),
         };
 
