@@ -71,11 +71,11 @@ static int daemon_signal(sd_event_source *source, const struct signalfd_siginfo 
         return 0;
 }
 
-static void daemon_event(uint64_t seqnum, const char *device, uint64_t block, bool let_go,
+static void daemon_event(uint64_t seqnum, const char *device, uint64_t block, const char *action,
                          void *userdata) {
         Daemon *daemon = userdata;
 
-        engine_event(daemon->engine, &(EngineEvent){ seqnum, device, block, let_go });
+        engine_event(daemon->engine, &(EngineEvent){ seqnum, device, block, action });
 }
 
 static void daemon_lost_events(void *userdata) {

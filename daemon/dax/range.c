@@ -11,6 +11,12 @@ bool dax_range_overlaps(DaxRange a, DaxRange b) {
         return a.offset < dax_range_end(b) && b.offset < dax_range_end(a);
 }
 
+DaxRange dax_range_common(DaxRange a, DaxRange b) {
+        uint64_t start = MAX(a.offset, b.offset), end = MIN(dax_range_end(a), dax_range_end(b));
+
+        return start < end ? (DaxRange){ start, end - start } : (DaxRange){};
+}
+
 bool dax_range_contains(DaxRange outer, DaxRange inner) {
         return inner.offset >= outer.offset && dax_range_end(inner) <= dax_range_end(outer);
 }

@@ -30,6 +30,7 @@ static inline uint64_t dax_range_end(DaxRange range) {
 }
 
 bool dax_range_overlaps(DaxRange a, DaxRange b);
+DaxRange dax_range_common(DaxRange a, DaxRange b); /* of size 0: nothing */
 bool dax_range_contains(DaxRange outer, DaxRange inner);
 
 int dax_ranges_append(DaxRanges *ranges, DaxRange range); /* 0 or -ENOMEM */

@@ -31,7 +31,7 @@
 typedef struct Event {
         uint64_t seqnum;
         bool is_block;
-        bool let_go;
+        bool let_go;     /* by its driver, which also leaves what goes */
         uint64_t number; /* instance, or N of memoryN */
 } Event;
 
@@ -428,7 +428,9 @@ uint64_t engine_outline(const Engine *engine, uint32_t id) {
         const Queue *queue = engine_find_queue(engine, id);
         const DaxRegion *region = dax_machine_find_region(&engine->machine, id);
 
-        return queue && region && queue->n_events == 0 ? dax_region_outline(region) : 0;
+        return queue && region && queue->n_events == 0 && !queue->lost ?
+                       dax_region_outline(region) :
+                       0;
 }
 
 bool engine_must_look(const Engine *engine, uint32_t id) {
@@ -438,7 +440,7 @@ bool engine_must_look(const Engine *engine, uint32_t id) {
                 if (queue->events[i].let_go && !queue->events[i].is_block)
                         return true;
 
-        return false;
+        return queue && queue->lost;
 }
 
 static bool region_is_as_known(const DaxRegion *known, const WorkerAnswer *answer) {
@@ -548,19 +550,74 @@ static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
         return r;
 }
 
+/* What is in @device's memory is its own. */
+static int put_clean(Engine *engine, DaxRegion *region, const DaxDevice *device) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < device->ranges.count; i++)
+                r = owners_clear(engine->owners, region, device->ranges.list[i]);
+
+        return r;
+}
+
 /*
  * What another agent has bound is in use: giving it a label later must not wipe it. One of ours
  * that he has bound is wiped before somebody is let in.
  */
 static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
                     const DaxDevice *device) {
-        int r = 0;
-
         if (device->mode != DAX_MODE_DEVDAX || device->label[0] != '\0' ||
             (old && old->life == device->life && old->mode == device->mode))
                 return 0;
-        for (size_t k = 0; r >= 0 && k < device->ranges.count; k++)
-                r = owners_clear(engine->owners, region, device->ranges.list[k]);
+        return put_clean(engine, region, device);
+}
+
+/*
+ * What @before had with the driver of devdax and @is has still was noted for the time in between
+ * only: its contents are its own.
+ */
+static int put_kept(Engine *engine, DaxRegion *region, const DaxDevice *before,
+                    const DaxDevice *is) {
+        int r = 0;
+
+        for (size_t i = 0; before->mode == DAX_MODE_DEVDAX && i < before->ranges.count; i++)
+                for (size_t k = 0; r >= 0 && k < is->ranges.count; k++) {
+                        DaxRange kept = dax_range_common(before->ranges.list[i],
+                                                         is->ranges.list[k]);
+
+                        if (kept.size > 0)
+                                r = owners_clear(engine->owners, region, kept);
+                }
+
+        return r;
+}
+
+/*
+ * What a transaction has wiped, given to the system, or put back is nobody's old memory. So is,
+ * when it has gone back, what it has kept, for the plan has copies of that; and after that which it
+ * has left in the middle, what is as it was.
+ */
+static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && by->plan && i < by->plan->n_devices; i++) {
+                const PlanDevice *device = &by->plan->devices[i];
+                const DaxDevice *is = device->after;
+
+                if (!is || is == device->before)
+                        continue;
+                if (is->mode == DAX_MODE_DEVDAX || is->mode == DAX_MODE_SYSTEM_RAM)
+                        r = put_clean(engine, after, is);
+                else if (device->before)
+                        r = put_kept(engine, after, device->before, is);
+        }
+        for (size_t i = 0; r >= 0 && by->unfinished && i < by->record->n_devices; i++) {
+                const RecordDevice *entry = &by->record->devices[i];
+                const DaxDevice *is = dax_region_find(after, entry->name);
+
+                if (is && entry->before && is->identity == entry->identity)
+                        r = put_kept(engine, after, entry->before, is);
+        }
 
         return r;
 }
@@ -583,28 +640,14 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
                     !(by->unfinished && record_is_about(by->record, device->name)))
                         r = put_used(engine, after, old, device);
 
-        /*
-         * What the transaction has wiped, given to the system, or put back is nobody's old memory.
-         * Of what it has not touched it says nothing.
-         */
-        for (size_t i = 0; by->plan && i < by->plan->n_devices; i++) {
-                const DaxDevice *is = by->plan->devices[i].after;
-
-                if (!is || is == by->plan->devices[i].before ||
-                    (is->mode != DAX_MODE_DEVDAX && is->mode != DAX_MODE_SYSTEM_RAM))
-                        continue;
-                for (size_t k = 0; r >= 0 && k < is->ranges.count; k++)
-                        r = owners_clear(engine->owners, after, is->ranges.list[k]);
-        }
-
-        return r;
+        return r < 0 ? r : put_done(engine, after, by);
 }
 
 /*
- * Memory that @device loses has its contents from now on, and so has what others could get before
- * it is back at its place; and all that is system RAM.
+ * What a device had that others, or a driver, were in, has its contents from now on: all of it,
+ * when it gets other ranges, for then others could get it before it is back at its place.
  */
-static int note_lost(Engine *engine, DaxRegion *region, const PlanDevice *device) {
+static int note_device(Engine *engine, DaxRegion *region, const PlanDevice *device) {
         const DaxDevice *before = device->before, *after = device->after;
         int r = 0;
 
@@ -618,6 +661,23 @@ static int note_lost(Engine *engine, DaxRegion *region, const PlanDevice *device
         return r;
 }
 
+/* What has no driver has what it had when it lost it, or what its memory had when it got that. */
+static int note_unbound(Engine *engine, DaxRegion *region, const PlanDevice *device) {
+        const DaxDevice *before = device->before, *after = device->after;
+        _cleanup_ranges_ DaxRanges lost = {};
+        int r;
+
+        r = dax_ranges_copy(&before->ranges, &lost);
+        for (size_t i = 0; r >= 0 && after && i < after->ranges.count; i++)
+                r = dax_ranges_subtract(&lost, after->ranges.list[i]);
+        for (size_t i = 0; r >= 0 && i < region->n_owned; i++)
+                r = dax_ranges_subtract(&lost, region->owned[i].range);
+        for (size_t i = 0; r >= 0 && i < lost.count; i++)
+                r = owners_set(engine->owners, region, lost.list[i], dax_device_owner(before));
+
+        return r;
+}
+
 int engine_note_owners(Engine *engine, const Plan *plan) {
         DaxRegion *region = dax_machine_find_region(&engine->machine, plan->now->id);
         int r = 0;
@@ -625,10 +685,10 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
         for (size_t i = 0; region && r >= 0 && i < plan->n_devices; i++) {
                 const PlanDevice *device = &plan->devices[i];
 
-                if (!device->before || device->action == PLAN_KEEP ||
-                    (device->before->mode == DAX_MODE_NONE && device->before->label[0] == '\0'))
+                if (!device->before || device->action == PLAN_KEEP)
                         continue;
-                r = note_lost(engine, region, device);
+                r = device->before->mode == DAX_MODE_NONE ? note_unbound(engine, region, device) :
+                                                            note_device(engine, region, device);
         }
 
         return r;
@@ -736,12 +796,17 @@ int engine_put_region(Engine *engine, DaxRegion *region, const EngineCause *caus
 /* It may come back, and its memory keeps what is in it. */
 static void engine_drop_region(Engine *engine, uint32_t id) {
         _cleanup_region_ DaxRegion *region = dax_machine_take_region(&engine->machine, id);
+        Queue *queue = engine_find_queue(engine, id);
         int r = 0;
 
         for (size_t i = 0; i < region->n_devices; i++)
                 r = put_lost(engine, region, region->devices[i], NULL) ?: r;
         if (r < 0)
                 log_unnoted(id, r);
+        if (queue) {
+                queue->n_events = 0;
+                unseen_deinit(&queue->unseen);
+        }
 
         engine_clear_region_failure(engine, id); /* whichever comes under this id has not failed */
         TELL(engine, region_changed, region, NULL, userdata_);
@@ -1056,7 +1121,7 @@ static void engine_look_again(Engine *engine) {
 void engine_event(Engine *engine, const EngineEvent *event) {
         Event one = { .seqnum = event->seqnum,
                       .is_block = !event->device,
-                      .let_go = event->let_go };
+                      .let_go = strcmp(event->action, "unbind") == 0 };
         uint32_t id, instance = 0;
         DaxRegion *region;
         Queue *queue;
@@ -1071,7 +1136,7 @@ void engine_event(Engine *engine, const EngineEvent *event) {
         region = event->device ? dax_machine_find_region(&engine->machine, id) :
                                  engine_region_of_block(engine, event->block);
         if (!region) {
-                if (event->device && !event->let_go)
+                if (event->device && !one.let_go && strcmp(event->action, "remove") != 0)
                         (void)engine_inventory(engine);
                 return;
         }

@@ -27,7 +27,7 @@ typedef struct EngineEvent {
         uint64_t seqnum;
         const char *device; /* "dax0.1", or NULL */
         uint64_t block;     /* N of memoryN, when device is NULL */
-        bool let_go;        /* its driver has left it, also when it goes */
+        const char *action; /* the kernel's word */
 } EngineEvent;
 
 /* @runtime_dir is /run/daxd. Everything after that is started by engine_start(). 0 or an errno. */

@@ -426,6 +426,10 @@ static void job_have_read(Job *job) {
                 job_give_up(job, &job->stuck, job_now(job));
                 return;
         }
+        if (!job->record && !job->read_all && engine_must_look(job->engine, job->request.region)) {
+                job_read(job, true);
+                return;
+        }
         if (!job->record) {
                 r = job_publish(job, NULL, false);
                 if (r < 0) {
@@ -551,7 +555,7 @@ static void job_presume(Job *job) {
         if (job->presumed != 0)
                 job_plan(job);
         else
-                job_read(job, request->whole || engine_must_look(job->engine, request->region));
+                job_read(job, request->whole);
 }
 
 static void job_read_after_all(Job *job) {
@@ -722,9 +726,9 @@ static void job_begin(Job *job) {
         }
 
         begun = job->record;
-        r = engine_note_owners(job->engine, job->plan);
+        r = job_write_record(job);
         if (r >= 0)
-                r = job_write_record(job);
+                r = engine_note_owners(job->engine, job->plan);
         if (r == -ENOSPC && job_is_going_back(job)) {
                 /* the one that is there leads back as well */
                 job_log(job, LOG_WARNING, LOG_MESSAGE_STATE_FILE,

@@ -216,8 +216,10 @@ static int owners_add(Owners *owners, const DaxRegion *region, const char *verb,
         n = snprintf(line, sizeof(line), "%" PRIx64 " %" PRIx64 " %s %" PRIx64 " %" PRIx64 " %s\n",
                      region->start, region->size, verb, range.offset, range.size, owner);
         if (owners->is_behind ||
-            (owners->size > OWNERS_LOG_MAX && owners->size > 4 * owners->size_written))
+            (owners->size > OWNERS_LOG_MAX && owners->size > 4 * owners->size_written)) {
+                owners->is_behind = true; /* until it is written */
                 return owners_write(owners);
+        }
 
         r = file_write_all(owners->fd, line, n);
         if (r < 0) {
@@ -295,43 +297,43 @@ static bool owners_have_met(const Owners *owners, const DaxRegion *region) {
         return met;
 }
 
-/* A daxd before this one may have known it: then this one does. */
-static int owners_meet_again(Owners *owners, const DaxRegion *region, DaxRegion **ret_known) {
+/* A daxd before this one may have known it: then this one does. In memory only. */
+static int owners_meet_again(Owners *owners, const DaxRegion *region, bool *ret_new) {
         size_t i = region_index(owners->former, owners->n_former, region->start, region->size);
-        DaxRegion *former;
-        int r;
+        DaxRegion *known;
 
-        if (i == owners->n_former) {
-                r = owners_meet(owners, region->start, region->size, ret_known);
-                return r < 0 ? r : owners_add(owners, region, "met", (DaxRange){}, "");
-        }
-
-        former = owners->former[i];
-        if (ARRAY_APPEND(owners->regions, owners->n_regions, former) < 0)
+        *ret_new = i == owners->n_former;
+        if (*ret_new)
+                return owners_meet(owners, region->start, region->size, &known);
+        if (ARRAY_APPEND(owners->regions, owners->n_regions, owners->former[i]) < 0)
                 return -ENOMEM;
+
         ARRAY_REMOVE(owners->former, owners->n_former, i);
-        *ret_known = former;
         return 0;
 }
 
 /*
  * A region that this daxd sees for the first time. Nobody has looked until now: what is free and
- * of no known owner can have been used and let go.
+ * of no known owner can have been used and let go. It is so even when it cannot be written.
  */
 static int owners_begin(Owners *owners, DaxRegion *region) {
-        bool is_used = owners_have_met(owners, region) || !region_is_fresh(region);
+        bool is_used = owners_have_met(owners, region) || !region_is_fresh(region), is_new;
         _cleanup_ranges_ DaxRanges holes = {};
-        DaxRegion *known = NULL;
-        int r;
+        const DaxRegion *known;
+        int r = 0;
 
-        r = owners_meet_again(owners, region, &known);
-        if (r >= 0 && is_used)
+        if (is_used)
                 r = dax_region_free_extents(region, false, &holes);
-        for (size_t i = 0; r >= 0 && i < known->n_owned; i++)
-                r = dax_ranges_subtract(&holes, known->owned[i].range);
+        if (r >= 0)
+                r = owners_meet_again(owners, region, &is_new);
         if (r < 0)
                 return r;
 
+        known = owners_find(owners, region->start, region->size);
+        for (size_t i = 0; i < known->n_owned; i++)
+                r = dax_ranges_subtract(&holes, known->owned[i].range) ?: r;
+        if (is_new)
+                r = owners_add(owners, region, "met", (DaxRange){}, "") ?: r;
         for (size_t i = 0; i < holes.count; i++)
                 r = owners_set(owners, region, holes.list[i], DAX_OWNER_UNKNOWN) ?: r;
         return r;

@@ -44,6 +44,9 @@ int unseen_explain(Unseen *unseen, const DaxRegion *before, const DaxRegion *aft
         const DaxDevice *old, *device;
         int r = 0;
 
+        if (!before)
+                unseen->since = seqnum;
+
         while (r >= 0 && dax_changes_next(&changes, &old, &device)) {
                 if (!old || old->size == 0)
                         continue;
@@ -65,7 +68,7 @@ bool unseen_tells(Unseen *unseen, const DaxRegion *region, uint32_t instance, ui
         char name[DAX_NAME_MAX + 1];
 
         snprintf(name, sizeof(name), "dax%" PRIu32 ".%" PRIu32, region->id, instance);
-        if (has_memory(region, name))
+        if (seqnum <= unseen->since || has_memory(region, name))
                 return false;
 
         for (size_t i = 0; i < unseen->count; i++) {

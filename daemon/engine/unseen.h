@@ -23,6 +23,7 @@ typedef struct Explained {
 typedef struct Unseen {
         Explained *list;
         size_t count;
+        uint64_t since; /* the first picture: what was before is not ours to judge */
 } Unseen;
 
 void unseen_deinit(Unseen *unseen);

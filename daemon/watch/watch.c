@@ -31,15 +31,14 @@ static void watch_tell(const Watch *watch, struct udev_device *device) {
         const char *subsystem = udev_device_get_subsystem(device);
         const char *action = udev_device_get_action(device);
         unsigned long long seqnum = udev_device_get_seqnum(device);
-        bool let_go = text_equal(action, "unbind");
         uint64_t block;
 
-        if (!name || !subsystem)
+        if (!name || !subsystem || !action)
                 return;
         if (strcmp(subsystem, "dax") == 0)
-                watch->handler(seqnum, name, 0, let_go, watch->userdata);
+                watch->handler(seqnum, name, 0, action, watch->userdata);
         else if (strncmp(name, "memory", 6) == 0 && text_parse_u64(name + 6, &block) == 0)
-                watch->handler(seqnum, NULL, block, let_go, watch->userdata);
+                watch->handler(seqnum, NULL, block, action, watch->userdata);
 }
 
 static int watch_ready(sd_event_source *source, int fd, uint32_t revents, void *userdata) {

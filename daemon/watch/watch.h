@@ -9,12 +9,9 @@
 
 typedef struct Watch Watch;
 
-/*
- * A dax device (@device) or, when that is NULL, a memory block. @let_go: its driver has left it,
- * also when it goes.
- */
-typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block, bool let_go,
-                             void *userdata);
+/* A dax device (@device) or, when that is NULL, a memory block. @action is the kernel's word. */
+typedef void (*WatchHandler)(uint64_t seqnum, const char *device, uint64_t block,
+                             const char *action, void *userdata);
 /* There were more events than the kernel keeps for a reader: nobody knows which. */
 typedef void (*WatchLost)(void *userdata);
 

@@ -150,6 +150,26 @@ def no_secret_is_given_to_the_next(place, region=0):
 
 
 @fresh
+def what_has_no_driver_any_more_has_its_secret_still():
+    name = create_device(2 * BLOCK)
+    with Node(name) as node:
+        node.fill(SECRET)
+    ask(name, "SetMode", "s", "none")
+    ask(name, "Resize", "t", BLOCK)
+    ask(name, "Destroy")
+    no_secret_is_given_to_the_next(FIRST)
+    system.reboot(sim)
+    name = create_device(2 * BLOCK, label="one")
+    with Node(name) as node:
+        node.fill(SECRET)
+    ask(name, "Reconfigure", mode="none", size=BLOCK)
+    ask(name, "SetLabel", "s", "other")
+    ask(name, "SetMode", "s", "devdax")
+    with Node(name) as node:  # it is the same device
+        equal(node.find(SECRET), 0, "what it held")
+
+
+@fresh
 def what_was_done_while_daxd_was_away_is_wiped():
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
