@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
-/* The record of a transaction, what settling makes of it, and the log of old owners. */
+/* The record of a transaction, what settling makes of it, the log of old owners, and the unseen. */
 
 #include "daemon/engine/owners.h"
 #include "daemon/engine/record.h"
 #include "daemon/engine/settle.h"
+#include "daemon/engine/unseen.h"
 #include "daemon/util/file.h"
 #include "tests/unit/edit.h"
 
@@ -684,6 +685,44 @@ static void test_owners_damaged(void **state) {
         }
 }
 
+/* --- devices that nobody has seen ------------------------------------------------------------- */
+
+static void test_unseen(void **state) {
+        _cleanup_region_ DaxRegion *before = new_used_region(), *after = new_used_region();
+        _cleanup_plan_ Plan *plan = new_plan(before);
+        _cleanup_record_ Record *record = new_record(plan);
+        Unseen unseen = {};
+
+        /* what was before the first picture is not judged, nor who is there */
+        assert_int_equal(unseen_explain(&unseen, NULL, before, NULL, NULL, 100), 0);
+        assert_false(unseen_tells(&unseen, before, 7, 100));
+        assert_true(unseen_tells(&unseen, before, 7, 101));
+        assert_false(unseen_tells(&unseen, before, 0, 101));
+
+        /* who was there has gone, and tells of it sooner or later, but once */
+        dax_device_unref(dax_region_take(after, "dax0.0"));
+        assert_int_equal(unseen_explain(&unseen, before, after, NULL, NULL, 200), 0);
+        assert_false(unseen_tells(&unseen, after, 0, 199));
+        assert_true(unseen_tells(&unseen, after, 0, 201));
+        assert_int_equal(unseen_explain(&unseen, before, after, NULL, NULL, 300), 0);
+        assert_false(unseen_tells(&unseen, after, 0, 301));
+        assert_true(unseen_tells(&unseen, after, 0, 302));
+
+        /* a transaction has had it, and what it has tried before */
+        for (size_t i = 0; i < record->n_devices; i++)
+                if (record->devices[i].name[0] == '\0')
+                        record_set_name(record, i, "dax0.5", 55);
+        dax_device_unref(dax_region_take(after, "dax0.1"));
+        assert_int_equal(unseen_explain(&unseen, after, after, plan, NULL, 400), 0);
+        assert_false(unseen_tells(&unseen, after, 1, 400));
+        assert_true(unseen_tells(&unseen, after, 1, 401));
+        assert_true(unseen_tells(&unseen, after, 5, 400));
+        assert_int_equal(unseen_explain(&unseen, after, after, NULL, record, 500), 0);
+        assert_false(unseen_tells(&unseen, after, 5, 500));
+        assert_true(unseen_tells(&unseen, after, 5, 501));
+        unseen_deinit(&unseen);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_round_trip),
@@ -702,6 +741,7 @@ int main(void) {
                 cmocka_unit_test(test_owners),
                 cmocka_unit_test(test_owners_for_long),
                 cmocka_unit_test(test_owners_damaged),
+                cmocka_unit_test(test_unseen),
         };
 
         return cmocka_run_group_tests_name("record", tests, NULL, NULL);
