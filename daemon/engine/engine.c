@@ -247,18 +247,6 @@ static void log_unnoted(uint32_t region, int error) {
                  region, text_errno(error));
 }
 
-/* Nobody knows where something lay that has gone: anything free may be its memory. */
-static void engine_suspect_free_memory(Engine *engine, DaxRegion *region) {
-        _cleanup_ranges_ DaxRanges holes = {};
-        int r;
-
-        r = dax_region_free_extents(region, false, &holes);
-        for (size_t i = 0; i < holes.count; i++)
-                r = owners_set(engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN) ?: r;
-        if (r < 0)
-                log_unnoted(region->id, r);
-}
-
 /* An event that the picture knows of. */
 static bool queue_missed(Queue *queue, const Event *event) {
         const DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
@@ -267,11 +255,20 @@ static bool queue_missed(Queue *queue, const Event *event) {
                unseen_tells(&queue->unseen, region, (uint32_t)event->number, event->seqnum);
 }
 
-static void queue_suspect(Queue *queue) {
+/* Nobody knows where something lay that has gone: anything free may be its memory. */
+static void queue_suspect_free_memory(Queue *queue) {
         DaxRegion *region = dax_machine_find_region(&queue->engine->machine, queue->region);
+        _cleanup_ranges_ DaxRanges holes = {};
+        int r;
 
-        if (region)
-                engine_suspect_free_memory(queue->engine, region);
+        if (!region)
+                return;
+        r = dax_region_free_extents(region, false, &holes);
+        for (size_t i = 0; i < holes.count; i++)
+                r = owners_set(queue->engine->owners, region, holes.list[i], DAX_OWNER_UNKNOWN) ?:
+                                                                                                  r;
+        if (r < 0)
+                log_unnoted(region->id, r);
 }
 
 /* What a transaction did itself, and what was read since, is no news. */
@@ -287,7 +284,7 @@ static void queue_forget_known(Queue *queue) {
                         missed = queue_missed(queue, &queue->events[i]) || missed;
         queue->n_events = n;
         if (missed)
-                queue_suspect(queue);
+                queue_suspect_free_memory(queue);
 }
 
 /* As if the picture knew them. */
@@ -298,7 +295,7 @@ static void queue_drop_events(Queue *queue) {
                 missed = queue_missed(queue, &queue->events[i]) || missed;
         queue->n_events = 0;
         if (missed)
-                queue_suspect(queue);
+                queue_suspect_free_memory(queue);
 }
 
 static void engine_take_machine(Engine *engine, const DaxMachine *fresh) {
@@ -1147,7 +1144,7 @@ void engine_event(Engine *engine, const EngineEvent *event) {
                 return;
         if (event->seqnum <= queue_knows(queue, &one)) {
                 if (queue_missed(queue, &one))
-                        engine_suspect_free_memory(engine, region);
+                        queue_suspect_free_memory(queue);
                 return;
         }
 

@@ -140,13 +140,11 @@ def visit(name):
     resize(name, 0)
 
 
-def no_secret_is_given_to_the_next(place, region=0):
-    where = sim.find(*place, SECRET.decode())
+def no_secret_is_given_to_the_next():
+    where = sim.find(*FIRST, SECRET.decode())
     require(where is not None, "there is no secret to be found")
-    free = get(object_path("region", region), REGION_FACE, "AvailableSize")
-    call(object_path("region", region), REGION_FACE, "CreateDevice", "ta{sv}", free,
-         {"label": "next"})
-    equal(sim.find(*place, SECRET.decode()), None, "the secret")
+    create_device(get(REGION_PATH, REGION_FACE, "AvailableSize"), label="next")
+    equal(sim.find(*FIRST, SECRET.decode()), None, "the secret")
 
 
 @fresh
@@ -157,7 +155,7 @@ def what_has_no_driver_any_more_has_its_secret_still():
     ask(name, "SetMode", "s", "none")
     ask(name, "Resize", "t", BLOCK)
     ask(name, "Destroy")
-    no_secret_is_given_to_the_next(FIRST)
+    no_secret_is_given_to_the_next()
     system.reboot(sim)
     name = create_device(2 * BLOCK, label="one")
     with Node(name) as node:
@@ -178,12 +176,12 @@ def what_was_done_while_daxd_was_away_is_wiped():
     unbind("device_dax", name)
     resize(name, 0)
     system.start_daxd()
-    no_secret_is_given_to_the_next(FIRST)
+    no_secret_is_given_to_the_next()
     system.reboot(sim)
     system.stop_daxd()
     visit("dax0.0")
     system.start_daxd()
-    no_secret_is_given_to_the_next(FIRST)
+    no_secret_is_given_to_the_next()
 
 
 @fresh
@@ -237,7 +235,7 @@ def who_was_there_beside_a_job_leaves_nothing():
             if removes:
                 delete(visitor)
         job.result()
-        no_secret_is_given_to_the_next(FIRST)
+        no_secret_is_given_to_the_next()
         system.reboot(sim)
 
 
