@@ -119,8 +119,10 @@ def try_point(ground, operation, reference, point):
     worlds.reach(point, left)
     kills.looks = not kills.are_most and worlds.explore(left)
     error = settle(ground, pending, killed)
-    if restarted and not ground.restarted:  # what has an answer is the death of the first daxd
-        ground.restarted, error = True, None
+    if restarted and not ground.restarted:  # the reply, if there was one, was of the first daxd
+        ground.system.wait_name(60)
+        ground.system.wait_layouts()
+        ground.restarted = True
     ground.watch.disarm()
     ground.sim.clear()
     result = trial.judge(error, ground.restarted, hopeless="+" in point)

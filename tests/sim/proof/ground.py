@@ -28,6 +28,9 @@ OWNERS = "/run/daxd/owners"
 KEPT = "/var/lib/daxd/layouts"
 LOGS = ("worker", "daxd")  # the last words are daxd's
 COMPLAINTS = re.compile("Sanitizer|runtime error|Assertion|^==[0-9]+== ")
+# What systemd-socket-activate says of workers.
+BEGUN = re.compile(r"^Spawned .* as PID (\d+)\.$", re.M)
+ENDED = re.compile(r"^Child (\d+) died with code (\d+)$", re.M)
 # Memory is marked, and searched for marks, at some places only: close to each other where devices
 # come to lie first, and so that every device has one in each of its ranges.
 MARK = 4096
@@ -99,7 +102,7 @@ class Ground:
         self.watch = None  # who sees system calls, if anybody does
         self.wrapper = ()  # of the workers that are started now
         self.secret = self.others = ""
-        self.log_begin = {name: 0 for name in LOGS}
+        self.log_begin = dict.fromkeys(LOGS, 0)
         self.left = {}  # in each region, by its former owner
 
     # --- a new beginning -------------------------------------------------------------------------
@@ -109,11 +112,8 @@ class Ground:
         of each region, and an owner who has gone has left something in what is free."""
         serial = next(self.serials)
         self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
+        self.end()
         self.reboot()
-        complaint = self.complaint()  # workers have their last word when they end
-        self.log_begin = {name: len(said(name)) for name in LOGS}
-        if complaint:
-            fail(f"after the point before, daxd or a worker has said: {complaint}")
         put("/sys/devices/system/memory/auto_online_blocks", "offline")
         put(f"{DEVICES}/dax0.0/size", 4 * MIB)
         raw_bind("dax0.0", "device_dax")
@@ -134,9 +134,23 @@ class Ground:
             os.fchmod(file.fileno(), 0o600)
         self.start_all()
 
-    def reboot(self):
+    def end(self):
+        """Of a point: who is alive ends in order, and has his last word."""
         self.sim.clear()
-        self.stop_all()
+        if self.is_alive():
+            self.system.daxd.terminate()
+            status = self.system.daxd.wait(60)
+            if status != 0:
+                self.log_begin = self.log_end()
+                fail(f"after the point before, daxd has ended with status {status}")
+        self.system.daxd = None
+        self.wait_workers_gone()
+        complaint = self.complaint()
+        self.log_begin = self.log_end()
+        if complaint:
+            fail(f"after the point before, daxd or a worker has said: {complaint}")
+
+    def reboot(self):
         for folder in (KEPT, "/var/lib/daxd"):
             for name in os.listdir(folder):
                 if os.path.isfile(f"{folder}/{name}"):
@@ -261,19 +275,35 @@ class Ground:
             time.sleep(0.002)
 
     def wait_workers_gone(self, timeout=60):
+        """Until nobody has anything to say of them any more."""
         deadline = time.monotonic() + timeout
-        while self.worker_pids():
+        while self.worker_pids() or self.workers_begun() > len(ENDED.findall(self.said("worker"))):
             if time.monotonic() > deadline:
                 fail("workers do not go by themselves")
             time.sleep(0.005)
 
+    def workers_begun(self):
+        return len(BEGUN.findall(self.said("worker")))
+
     def complaint(self):
-        """A line of a sanitizer's or of valgrind's, or of an assertion that does not hold."""
-        return next((line for line in self.journal().splitlines() if COMPLAINTS.search(line)), None)
+        """A line of a sanitizer's or of valgrind's, or of an assertion that does not hold; a worker
+        that has ended in another way than by itself or by SIGKILL."""
+        journal = self.journal()
+        odd = [f"worker {pid} has ended with {status}" for pid, status in ENDED.findall(journal)
+               if int(status) not in (0, signal.SIGKILL)]
+        return next((line for line in journal.splitlines() if COMPLAINTS.search(line)),
+                    odd[0] if odd else None)
 
     def journal(self):
         """What daxd and its workers have said since the beginning of the point."""
-        return "".join(said(name)[self.log_begin[name]:] for name in LOGS)
+        return "".join(map(self.said, LOGS))
+
+    def said(self, name):
+        return said(name)[self.log_begin[name]:]
+
+    @staticmethod
+    def log_end():
+        return {name: len(said(name)) for name in LOGS}
 
 
 def clear(folder, kept):

@@ -44,7 +44,7 @@ def try_point(ground: Ground, operation, reference, point):
         killed = whom != "worker"
     error = settle(ground, pending, killed)
     writes = ground.sim.count() - count
-    result = trial.judge(error, killed or ground.restarted, hopeless="+" in point)
+    result = trial.judge(error, ground.restarted, hopeless="+" in point)
     trial.again(result)
     return result, follow_ups(point, writes)
 
@@ -56,15 +56,14 @@ def stop_at(ground, text):
 
 
 def settle(ground, pending, killed, bound=None):
-    """Waits for what comes: of a daxd that was killed by a new one, else for its reply. `bound`: a
-    device that somebody else has bound."""
+    """Waits for what comes, and returns the reply: of a daxd that was killed it may have come before,
+    or is LOST. `bound`: a device that somebody else has bound."""
     ground.restarted = ground.system.daxd is None or not ground.is_alive()
     if ground.restarted:
         ground.stop_all()
         judge.check_secret(ground, bound)  # udev has let others in by now
         ground.restart()
-        pending.result()
-        return None
+        return pending.result()
     error = pending.result()
     deadline = time.monotonic() + 10
     while killed and time.monotonic() < deadline and ground.worker_pids():

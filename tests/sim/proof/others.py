@@ -12,7 +12,7 @@ from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, ra
 from harness import MIB, REGIONS, call
 from judge import need
 from killing import settle
-from trial import BEFORE, GIVEN_UP, NOTHING, WANTED, Trial
+from trial import BEFORE, GIVEN_UP, LOST, NOTHING, WANTED, Trial
 
 # An empty device of his was taken for what the create would have left: there is nothing by which to
 # tell one that is the only new one from it.
@@ -181,6 +181,8 @@ def judge_both(trial, agent, his, error, what, bound):
     judge.check_contents(ground, agent.written)
     if what != "gone":  # a region that goes leaks what is online
         judge.check_leaks(ground)
+    need(restarted or error is not LOST, "no reply, and daxd was not killed")
+    error = None if error is LOST else error
     if error:
         judge.check_error(error)
     now = judge.picture(ground, lambda name, device: name not in trial.operation.others and

@@ -186,6 +186,7 @@ def main():
         prover.run_only()
     else:
         prover.run()
+    prover.ground.end()
     prover.sum_up()
     sys.exit(1 if any(row.violations for row in prover.rows) else 0)
 

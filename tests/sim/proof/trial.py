@@ -11,6 +11,8 @@ from operations import prepare
 
 BEFORE, WANTED, GIVEN_UP = "before", "wanted", "given up"
 NOTHING = "nothing happened"  # at this point: it is not counted
+NO_REPLY = ("org.freedesktop.DBus.Error.NoReply",)
+LOST = "no reply"  # of a daxd that was killed
 
 
 class Trial:
@@ -49,20 +51,22 @@ class Trial:
                 return region["StateReason"]
         return None
 
-    def judge(self, error, killed=False, hopeless=False):
+    def judge(self, error, restarted=False, hopeless=False):
         """What it has come to: as it was, as wanted, or, where it is `hopeless` to go back, a failure
-        that is told. Anything else is a violation. `killed`: nobody has got an answer."""
+        that is told. Anything else is a violation. `restarted`: a new daxd may have gone on."""
         ground = self.ground
         judge.check_alive(ground)
-        reason = self.failure() if killed else \
+        need(restarted or error is not LOST, "no reply, and daxd was not killed")
+        reason = self.failure() if restarted else \
             error.message if error and getattr(error, "short", "") == "RollbackFailed" else None
         now = self.picture()
         if reason:
             need(hopeless, f"given up, and nothing was in the way: {reason}")
+            need(error is not None, f"success, and then given up: {reason}")
             judge.check_told(ground, reason, self.operation.region)
             result = GIVEN_UP
         else:
-            result = self.compare(now, error, killed)
+            result = self.compare(now, error)
         judge.check_others(ground, now, self.before)
         judge.check_bus(ground)
         judge.check_secret(ground)
@@ -70,8 +74,8 @@ class Trial:
         judge.check_leftovers(ground, bool(reason), hopeless=hopeless)
         return result
 
-    def compare(self, now, error, killed):
-        if killed:
+    def compare(self, now, error):
+        if error is LOST:
             if now.own == self.reference.wanted.own:
                 return WANTED
             need(now.own == self.before.own, "neither as before nor as wanted:\n" +
@@ -124,7 +128,7 @@ class Pending:
         self.thread.join(timeout)
         if self.thread.is_alive():
             raise Violation(f"no reply within {timeout} s")
-        return self.error
+        return LOST if getattr(self.error, "name", "") in NO_REPLY else self.error
 
 
 class Reference:
