@@ -532,6 +532,29 @@ static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Cha
         return 0;
 }
 
+/*
+ * @range holds what @device had there. Where it has not been wiped since it was another's, both may
+ * be found.
+ */
+static int note_owner(Engine *engine, DaxRegion *region, DaxRange range, const DaxDevice *device) {
+        const char *owner = dax_device_owner(device);
+        _cleanup_ranges_ DaxRanges mixed = {};
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < region->n_owned; i++) {
+                DaxRange common = dax_range_common(region->owned[i].range, range);
+
+                if (common.size > 0 && strcmp(region->owned[i].owner, owner) != 0)
+                        r = dax_ranges_append(&mixed, common);
+        }
+        if (r >= 0)
+                r = owners_set(engine->owners, region, range, owner);
+        for (size_t i = 0; r >= 0 && i < mixed.count; i++)
+                r = owners_set(engine->owners, region, mixed.list[i], DAX_OWNER_UNKNOWN);
+
+        return r;
+}
+
 /* Notes whose the memory was that others took from @old. */
 static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
                     const DaxDevice *device) {
@@ -541,8 +564,7 @@ static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
 
         for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
                 if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
-                        r = owners_set(engine->owners, region, old->ranges.list[k],
-                                       dax_device_owner(old));
+                        r = note_owner(engine, region, old->ranges.list[k], old);
 
         return r;
 }
@@ -571,28 +593,35 @@ static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
 
 /*
  * What @before had with the driver of devdax and @is has still was noted for the time in between
- * only: its contents are its own.
+ * only: its contents are its own. What had not been wiped before that is not.
  */
 static int put_kept(Engine *engine, DaxRegion *region, const DaxDevice *before,
                     const DaxDevice *is) {
+        const char *owner = dax_device_owner(before);
+        _cleanup_ranges_ DaxRanges kept = {};
         int r = 0;
 
-        for (size_t i = 0; before->mode == DAX_MODE_DEVDAX && i < before->ranges.count; i++)
-                for (size_t k = 0; r >= 0 && k < is->ranges.count; k++) {
-                        DaxRange kept = dax_range_common(before->ranges.list[i],
-                                                         is->ranges.list[k]);
+        for (size_t i = 0; before->mode == DAX_MODE_DEVDAX && i < region->n_owned; i++)
+                for (size_t k = 0;
+                     strcmp(region->owned[i].owner, owner) == 0 && k < is->ranges.count; k++)
+                        for (size_t m = 0; r >= 0 && m < before->ranges.count; m++) {
+                                DaxRange both = dax_range_common(before->ranges.list[m],
+                                                                 is->ranges.list[k]);
 
-                        if (kept.size > 0)
-                                r = owners_clear(engine->owners, region, kept);
-                }
+                                both = dax_range_common(both, region->owned[i].range);
+                                if (both.size > 0)
+                                        r = dax_ranges_append(&kept, both);
+                        }
+        for (size_t i = 0; r >= 0 && i < kept.count; i++)
+                r = owners_clear(engine->owners, region, kept.list[i]);
 
         return r;
 }
 
 /*
- * What a transaction has wiped, given to the system, or put back is nobody's old memory. So is,
- * when it has gone back, what it has kept, for the plan has copies of that; and after that which it
- * has left in the middle, what is as it was.
+ * What a transaction has wiped, given to the system, or put back is nobody's old memory. What a
+ * device had when it began and has still is that device's, also after one that was left in the
+ * middle; but what it had bound on the way, and not wiped, is not.
  */
 static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
         int r = 0;
@@ -601,14 +630,11 @@ static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
                 const PlanDevice *device = &by->plan->devices[i];
                 const DaxDevice *is = device->after;
 
-                if (!is || is == device->before)
-                        continue;
-                if (is->mode == DAX_MODE_DEVDAX || is->mode == DAX_MODE_SYSTEM_RAM)
+                if (is && is != device->before &&
+                    (is->mode == DAX_MODE_DEVDAX || is->mode == DAX_MODE_SYSTEM_RAM))
                         r = put_clean(engine, after, is);
-                else if (device->before)
-                        r = put_kept(engine, after, device->before, is);
         }
-        for (size_t i = 0; r >= 0 && by->unfinished && i < by->record->n_devices; i++) {
+        for (size_t i = 0; r >= 0 && by->record && i < by->record->n_devices; i++) {
                 const RecordDevice *entry = &by->record->devices[i];
                 const DaxDevice *is = dax_region_find(after, entry->name);
 
@@ -652,8 +678,7 @@ static int note_device(Engine *engine, DaxRegion *region, const PlanDevice *devi
             dax_ranges_equal(&before->ranges, &after->ranges))
                 return 0;
         for (size_t i = 0; r >= 0 && i < before->ranges.count; i++)
-                r = owners_set(engine->owners, region, before->ranges.list[i],
-                               dax_device_owner(before));
+                r = note_owner(engine, region, before->ranges.list[i], before);
 
         return r;
 }

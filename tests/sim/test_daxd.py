@@ -168,6 +168,23 @@ def what_has_no_driver_any_more_has_its_secret_still():
 
 
 @fresh
+def what_was_bound_and_not_wiped_is_dirty_still():
+    for former in ({"label": "former"}, {}):
+        name = create_device(BLOCK, **former)
+        with Node(name) as node:
+            node.fill(SECRET)
+        ask(name, "Destroy")
+        name = create_device(BLOCK, mode="none", label="one")
+        with sim.stopped(after=True, path="*/device_dax/*") as stop:
+            pending = Call(object_path("device", name), DEVICE_FACE, "SetMode", "sa{sv}", "devdax", {})
+            os.kill(stop.wait().pid, signal.SIGKILL)
+        refused("RolledBack", pending.result)
+        ask(name, "SetMode", "s", "devdax")
+        equal(sim.find(FIRST.start, BLOCK, SECRET.decode()), None, f"the secret of {former}")
+        system.reboot(sim)
+
+
+@fresh
 def what_was_done_while_daxd_was_away_is_wiped():
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
