@@ -81,8 +81,8 @@ class Kills:
             self.seen.append((call.number, self.world()))
 
     def world(self):
-        """Memory is let go when it has been wiped: then it is looked at again."""
-        wiped = sum(call.name == "munmap" for count in self.counts for call in count.calls)
+        """The memory is looked at again when more of it may have been wiped."""
+        wiped = sum(call.name in ("munmap", "read") for count in self.counts for call in count.calls)
         if wiped != self.wiped:
             self.wiped, self.marks = wiped, self.ground.marks(self.sim)
         return world(self.trial.operation.name, self.sim.state(), self.marks)

@@ -19,7 +19,7 @@ RESPONSE = struct.Struct("=QqiI")
 NOTIF_RECV = 3 << 30 | NOTIFICATION.size << 16 | ord("!") << 8 | 0
 NOTIF_SEND = 3 << 30 | RESPONSE.size << 16 | ord("!") << 8 | 1
 CONTINUE = 1
-CALLS = {1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2", 44: "sendto",
+CALLS = {0: "read", 1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2", 44: "sendto",
          46: "sendmsg", 307: "sendmmsg", 77: "ftruncate", 316: "renameat2", 264: "renameat",
          263: "unlinkat", 258: "mkdirat", 265: "linkat", 266: "symlinkat", 259: "mknodat",
          91: "fchmod", 268: "fchmodat", 93: "fchown", 260: "fchownat", 190: "fsetxattr",
@@ -115,7 +115,7 @@ class Watch:
         if not now or (CALLS.get(call) in ("write", "writev") and arguments[0] == 2):
             return
         name = CALLS.get(call, str(call))
-        if name == "munmap" and not is_of_node(pid, arguments):
+        if name in ("munmap", "read") and not is_of_node(pid, arguments[0 if name == "munmap" else 1]):
             return
         who = who_is(pid)
         if who is None:  # killed by somebody else meanwhile: it makes no calls any more
@@ -149,7 +149,7 @@ def place_of(pid, name, arguments):
             return ""
     if name.endswith(("at", "at2")):
         return text_at(pid, arguments[2 if name == "symlinkat" else 1])
-    return text_at(pid, arguments[0]) if name != "munmap" else "memory of a node"
+    return text_at(pid, arguments[0]) if name not in ("munmap", "read") else "memory of a node"
 
 
 def text_at(pid, address):
@@ -161,12 +161,14 @@ def text_at(pid, address):
         return ""
 
 
-def is_of_node(pid, arguments):
-    """What is unmapped is a device's memory: wiping ends with this."""
-    first = f"{arguments[0]:x}-"
+def is_of_node(pid, address):
+    """What is there is a device's memory: it is wiped, or that comes to its end."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8") as maps:
-            return any(line.startswith(first) and "/dev/dax" in line for line in maps)
+            for line in maps:
+                first, last = (int(edge, 16) for edge in line.split()[0].split("-"))
+                if first <= address < last:
+                    return "/dev/dax" in line
     except OSError:
-        return False
-
+        pass
+    return False

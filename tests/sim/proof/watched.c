@@ -32,6 +32,8 @@ typedef struct Rule {
 } Rule;
 
 #define NO_ARGUMENT 6
+/* Wiping reads zeroes into the memory of a node, so much at once; see daemon/worker/wipe.c. */
+#define WIPED_AT_ONCE (2 << 20)
 
 static const Rule rules[] = {
         { SYS_write, NO_ARGUMENT, 0 },      { SYS_pwrite64, NO_ARGUMENT, 0 },
@@ -45,7 +47,7 @@ static const Rule rules[] = {
         { SYS_fchmod, NO_ARGUMENT, 0 },     { SYS_fchmodat, NO_ARGUMENT, 0 },
         { SYS_fchown, NO_ARGUMENT, 0 },     { SYS_fchownat, NO_ARGUMENT, 0 },
         { SYS_fsetxattr, NO_ARGUMENT, 0 },  { SYS_openat, 2, O_CREAT | O_TRUNC },
-        { SYS_munmap, NO_ARGUMENT, 0 },
+        { SYS_munmap, NO_ARGUMENT, 0 },     { SYS_read, 2, WIPED_AT_ONCE },
 #ifdef SYS_open
         { SYS_open, 1, O_CREAT | O_TRUNC },
 #endif
