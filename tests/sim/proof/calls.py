@@ -78,7 +78,7 @@ class Kills:
 
     def look(self, call):
         if self.looks:
-            self.seen.append((call.number, self.world()))
+            self.seen.append((call, self.world()))
 
     def world(self):
         """The memory is looked at again when more of it may have been wiped."""

@@ -62,7 +62,7 @@ class Worlds:
     a kill in the recovery would leave."""
 
     def __init__(self):
-        self.known, self.awaited, self.explored = set(), {}, set()
+        self.known, self.awaited, self.explored, self.survived = set(), {}, set(), set()
 
     def reach(self, point, left):
         """A point has left one; None: somebody lives who knows more. Who was to leave another one
@@ -82,11 +82,15 @@ class Worlds:
         return True
 
     def follow_ups(self, point, seen):
-        """Kills right before a call, one for each world that is new there."""
+        """Kills right before a call, of all and of its caller alone, once for each world that is new
+        there. Who survives knows more than the world tells, but nothing that he had not done in it."""
         new = []
-        for number, text in seen:
+        for call, text in seen:
             if text not in self.known:
                 self.known.add(text)
-                new.append(f"{point}+{number}:all")
+                new.append(f"{point}+{call.number}:all")
                 self.awaited[new[-1]] = text
+            if (call.who, text) not in self.survived:
+                self.survived.add((call.who, text))
+                new.append(f"{point}+{call.number}:caller")
         return new
