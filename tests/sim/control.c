@@ -66,6 +66,7 @@ static int do_fault(World *world, json_object *request, json_object *answer) {
                 [FAULT_FAIL] = "fail",
                 [FAULT_SKIP] = "skip",
                 [FAULT_FAIL_AFTER] = "fail-after",
+                [FAULT_FAIL_PARTLY] = "fail-partly",
                 [FAULT_STOP] = "stop",
                 [FAULT_STOP_AFTER] = "stop-after",
         };

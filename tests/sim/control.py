@@ -61,7 +61,7 @@ class Control:
     def fault(self, action, path=None, value=None, nth=1, times=1, errno=None, signal=None):
         """Prepares something; returns its id. The others here are its short forms.
 
-        action: fail, skip, fail-after, stop, stop-after. signal, for stops: which signals make the
+        action: fail, skip, fail-after, fail-partly, stop, stop-after. signal, for stops: which signals make the
         write fail with EINTR: none, fatal (the default: those that end the writer), any.
         """
         return self.ask("fault", action=action, path=path, value=value, nth=nth, times=times,
@@ -78,6 +78,10 @@ class Control:
     def fail_after(self, errno, **when):
         """It takes effect, and there is an error."""
         return self.fault("fail-after", errno=errno, **when)
+
+    def fail_partly(self, errno, **when):
+        """A size goes half of its way, and there is an error: the kernel does not go back."""
+        return self.fault("fail-partly", errno=errno, **when)
 
     def stop(self, after=False, **when):
         """It stops before it takes effect, or once it has."""

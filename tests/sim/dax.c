@@ -282,6 +282,12 @@ static int grow(World *world, Device *device, uint64_t more) {
         return 0;
 }
 
+uint64_t device_size_midway(const Device *device, uint64_t size) {
+        uint64_t now = device_size(device), unit = MAX(device->align, DAX_ALIGN);
+
+        return MIN(now, size) + (MAX(now, size) - MIN(now, size)) / 2 / unit * unit;
+}
+
 int device_set_size(World *world, Device *device, uint64_t size) {
         uint64_t now = device_size(device);
 

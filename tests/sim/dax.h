@@ -138,6 +138,8 @@ int dax_delete(World *world, Region *region, const char *name);
 /* --- device attributes ------------------------------------------------------------------------ */
 
 uint64_t device_size(const Device *device);
+/* Half of the way from what it has to @size. */
+uint64_t device_size_midway(const Device *device, uint64_t size);
 int device_set_size(World *world, Device *device, uint64_t size);
 int device_set_align(World *world, Device *device, uint64_t align);
 int device_set_memmap(World *world, Device *device, bool memmap);

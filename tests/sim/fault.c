@@ -202,6 +202,10 @@ static bool fault_judge(const Fault *fault, Verdict *verdict) {
         case FAULT_SKIP:
                 verdict->skip = true;
                 break;
+        case FAULT_FAIL_PARTLY:
+                verdict->part = true;
+                verdict->after = error;
+                break;
         case FAULT_FAIL_AFTER:
                 verdict->after = error;
                 break;

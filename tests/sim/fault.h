@@ -3,7 +3,7 @@
 
 /*
  * Every write is numbered and noted, and may meet with what a test has prepared for it: an error
- * before or after it takes effect, no effect, or a stop, until the test lets it go on.
+ * before, after or while it takes effect, no effect, or a stop, until the test lets it go on.
  */
 
 #include <stdbool.h>
@@ -16,9 +16,10 @@ typedef struct World World;
 typedef struct Write Write;
 
 typedef enum FaultAction {
-        FAULT_FAIL,       /* an error, without effect */
-        FAULT_SKIP,       /* success, without effect */
-        FAULT_FAIL_AFTER, /* an error, although it took effect */
+        FAULT_FAIL,        /* an error, without effect */
+        FAULT_SKIP,        /* success, without effect */
+        FAULT_FAIL_AFTER,  /* an error, although it took effect */
+        FAULT_FAIL_PARTLY, /* an error, and half of the effect: a size's; of others the whole */
         FAULT_STOP,
         FAULT_STOP_AFTER, /* once it took effect */
         _FAULT_ACTION_MAX,
@@ -67,7 +68,7 @@ typedef struct Note {
 typedef struct Verdict {
         uint64_t number;
         int before; /* 0, or the negative errno that it gets at once */
-        bool skip;
+        bool skip, part;
         int after;
         uint64_t stop_after; /* the fault that stops it then; 0: none */
         FaultSignal signal;

@@ -532,6 +532,7 @@ static int store(Write *write, fuse_ino_t number) {
 
         faults_begin(write->world, write, path, &verdict);
         entry = find_entry(write->world, number); /* that may have waited */
+        write->in_part = verdict.part;
         if (verdict.before < 0)
                 r = verdict.before;
         else if (!entry)

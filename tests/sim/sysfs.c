@@ -200,6 +200,8 @@ static int size_store(Write *write, void *data) {
         if (r < 0)
                 return r;
         device = device_of(write, &r);
+        if (device && write->in_part)
+                size = device_size_midway(device, size);
         return device ? device_set_size(write->world, device, size) : r;
 }
 

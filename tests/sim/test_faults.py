@@ -68,6 +68,10 @@ def success_may_be_without_effect_and_effect_without_success():
     sim.fail_after(EINTR, path=f"*/{name}/size")
     equal(errno_of(resize, name, 4 * MIB), EINTR, "errno")
     equal(device_size(name), 4 * MIB, "size")
+    for size, half in ((12 * MIB, 8 * MIB), (2 * MIB, 4 * MIB), (4 * MIB, 4 * MIB)):
+        sim.fail_partly(ENOMEM, path=f"*/{name}/size")
+        equal(errno_of(resize, name, size), ENOMEM, "errno")
+        equal(device_size(name), half, f"size, halfway to {size}")
 
 
 @clean_test

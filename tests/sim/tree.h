@@ -25,6 +25,7 @@ typedef struct Write {
         size_t size;
         pid_t pid;
         bool interrupted; /* a signal has come for the writer */
+        bool in_part;     /* it comes to half of what it is to do */
 } Write;
 
 /* Shows prints, returning 0 or a negative errno; stores do likewise. Both with the world locked. */

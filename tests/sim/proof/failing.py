@@ -2,29 +2,29 @@
 """Point 1: each write fails, in each way that it can, also those of the rollback.
 
 A point is "N:HOW[:ERRNO]", the Nth write of the operation, or two of these joined by "+", where the
-second counts from the first. HOW is fail (without effect), after (with effect), skip (success
-without effect), or stuck (this attribute fails from then on)."""
+second counts from the first. HOW is fail (without effect), after (with effect), part (with half of
+it), skip (success without effect), or stuck (this attribute fails from then on)."""
 
 import errno
 import fnmatch
 
 from trial import NOTHING, Trial
 
-# What the kernel can give.
+# What the kernel can give; ENODEV is an attribute's that goes.
 ERRNOS = {
-    "*/size": "EINVAL EBUSY ENOSPC ENOMEM EINTR",
-    "*/align": "EINVAL EBUSY ENXIO EINTR",
-    "*/mapping": "EINVAL ENOMEM ENXIO EINTR",
-    "*/memmap_on_memory": "EBUSY EOPNOTSUPP EINTR",
-    "*/dax_region/create": "EINVAL ENOSPC ENOMEM EINTR",
-    "*/dax_region/delete": "EBUSY ENXIO EINVAL EINTR",
+    "*/size": "EINVAL EBUSY ENOSPC ENOMEM ENXIO ENODEV EINTR",
+    "*/align": "EINVAL EBUSY ENXIO ENODEV EINTR",
+    "*/mapping": "EINVAL EBUSY ENOMEM ENXIO ENODEV EINTR",
+    "*/memmap_on_memory": "EBUSY EOPNOTSUPP ENODEV EINTR",
+    "*/dax_region/create": "EINVAL ENOSPC ENOMEM ENODEV EINTR",
+    "*/dax_region/delete": "EBUSY ENXIO EINVAL ENODEV EINTR",
     "*/bind": "EIO EBUSY EINVAL ENODEV ENXIO ENOMEM EAGAIN EINTR",
     "*/unbind": "EIO EBUSY ENODEV",
     "*/new_id": "EINVAL ENOMEM EIO",
     "*/remove_id": "ENODEV EIO",
-    "*/state": "EBUSY EINVAL EINTR ENOMEM EAGAIN EIO",
+    "*/state": "EBUSY EINVAL EINTR ENOMEM EAGAIN ENODEV EIO",
     "*/auto_online_blocks": "EINVAL EIO",
-    "*/uevent": "EINVAL ENOMEM EIO",
+    "*/uevent": "EINVAL ENOMEM ENODEV EIO",
 }
 
 
@@ -37,8 +37,9 @@ def faults_of(number, path):
     names = errnos_of(path)
     # which ids a driver has the kernel shows nowhere: there is nothing to read back
     skip = [] if path.endswith("/remove_id") else [f"{number}:skip"]
+    part = [f"{number}:part:ENOMEM"] if path.endswith("/size") else []
     return [*(f"{number}:fail:{name}" for name in names),
-            f"{number}:after:{names[0]}", f"{number}:after:EINTR", *skip,
+            f"{number}:after:{names[0]}", f"{number}:after:EINTR", *skip, *part,
             f"{number}:stuck:{names[0]}"]
 
 
@@ -50,6 +51,8 @@ def prepare_fault(sim, text, base, path=None):
         sim.fail(error, nth=nth)
     elif how == "after":
         sim.fail_after(error, nth=nth)
+    elif how == "part":
+        sim.fail_partly(error, nth=nth)
     elif how == "skip":
         sim.skip(nth=nth)
     elif how == "stuck":
@@ -89,9 +92,11 @@ def try_point(ground, operation, reference, point):
 
 def follow_ups(point, writes, at):
     """A second failure: one at each write that comes after the first. Of the many first ones, those
-    by which all that can be different is met: without effect and with it."""
+    by which all that can be different is met: an error without effect, with it and with half of it,
+    and success without."""
     number, how, *name = point.split(":", 2) if "+" not in point else ("", "", "")
-    if how not in ("fail", "after") or name != [errnos_of(writes[at - 1].path)[0]]:
+    if how not in ("skip", "part") and (how not in ("fail", "after") or
+                          name != [errnos_of(writes[at - 1].path)[0]]):
         return []
     return [f"{point}+{fault}" for offset, write in enumerate(writes[at:], 1)
             for fault in faults_of(offset, write.path) if ":stuck:" not in fault]
