@@ -120,9 +120,7 @@ def try_point(ground, operation, reference, point):
     kills.looks = not kills.are_most and worlds.explore(left)
     error = settle(ground, pending, killed)
     if restarted and not ground.restarted:  # the reply, if there was one, was of the first daxd
-        ground.system.wait_name(60)
-        ground.system.wait_layouts()
-        ground.restarted = True
+        ground.wait_recovered()
     ground.watch.disarm()
     ground.sim.clear()
     result = trial.judge(error, ground.restarted, hopeless="+" in point)

@@ -247,6 +247,12 @@ class Ground:
         self.start_daxd()
         self.system.wait_layouts()
 
+    def wait_recovered(self):
+        """Until a daxd that was started without waiting has come to the end of all it had to do."""
+        self.system.wait_name(60)
+        self.system.wait_layouts()
+        self.restarted = True
+
     def is_alive(self):
         return self.system.daxd and self.system.daxd.poll() is None
 

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Point 3: another agent acts between two writes, or between a kill and the restart.
 
-A point is "N:WHEN:WHAT": before the Nth write of the operation WHAT happens, one of ACTIONS. WHEN
-is between (nothing else happens), killed (daxd and its worker are killed there first), killed-after
-(once the write has taken effect)."""
+A point is "N:WHEN:WHAT": WHAT, one of ACTIONS, happens before the Nth write of the operation. WHEN is
+between (nothing else happens), after (once the write has taken effect), killed and killed-after (the
+same, and daxd and its worker are killed there first), undoing (the Nth write fails, and it happens
+before the first write of the way back), recovering (they are killed at the Nth write, and it happens
+before the first write of the next daxd)."""
 
 import re
+import threading
 
 import judge
+from failing import faults_of, prepare_fault
 from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create
 from harness import MIB, REGIONS, call
 from judge import need
@@ -19,7 +23,8 @@ from trial import BEFORE, GIVEN_UP, LOST, NOTHING, WANTED, Trial
 TAKEN = "taken for the awaited"
 LOG_TAKEN = "is taken for what the create that was interrupted has made"
 GONE = "gone"
-WHENS = ("between", "killed", "killed-after")
+WHENS = ("between", "after", "killed", "killed-after", "undoing", "recovering")
+KILLED = ("killed", "killed-after")
 NAME = re.compile(r"dax\d+\.\d+")
 
 
@@ -134,26 +139,29 @@ WITHOUT_TARGET = ("create", "seed", "grab", "gone")
 
 
 def points(reference):
-    return [f"{number}:{when}:{what}" for number in range(1, len(reference.writes) + 1)
-            for when in WHENS for what in ACTIONS]
+    # between two writes it does not matter after which one it is: after is the last one's
+    last = len(reference.writes)
+    return [f"{number}:{when}:{what}" for number in range(1, last + 1)
+            for when in WHENS if when != "after" or number == last for what in ACTIONS]
 
 
 def try_point(ground, operation, reference, point):
     trial = Trial(ground, operation, reference)
     number, when, what = point.split(":")
-    fault = ground.sim.stop(nth=int(number), after=when == "killed-after")
-    pending = trial.start()
-    stop = ground.sim.wait(fault, timeout=60)
+    pending, stop = come_to(ground, trial, reference, int(number), when)
+    if not stop:  # there was nothing to write on the way back
+        trial.judge(settle(ground, pending, False), when == "recovering")
+        return NOTHING, []
     agent = Agent(trial, stop)
-    if when != "between":
-        ground.kill_daxd()
-        ground.kill(stop.pid)
-        ground.wait_gone(stop.pid)
+    if when in KILLED:
+        kill_both(ground, stop)
     acted = agent.act(what)
     his = things_of(ground, agent)
-    ground.sim.clear(fault)
+    ground.sim.clear()
     bound = agent.target if what == "bind" else None
-    error = settle(ground, pending, when != "between", bound)
+    error = settle(ground, pending, when in KILLED, bound)
+    if when == "recovering":
+        ground.wait_recovered()
     taken = when == "killed" and what == "seed" and stop.path.endswith("/create") and \
         things_of(ground, agent) != his
     if taken:
@@ -162,6 +170,44 @@ def try_point(ground, operation, reference, point):
         his = {}
     result = judge_both(trial, agent, his, error, what, bound)
     return TAKEN if taken else result if acted else NOTHING, []
+
+
+def come_to(ground, trial, reference, number, when):
+    """Begins, and returns the call under way and where it stopped; None: it came to its end."""
+    if when == "undoing":
+        prepare_fault(ground.sim, faults_of(number, reference.writes[number - 1].path)[0], 0)
+    fault = ground.sim.stop(nth=number + (when == "undoing"), after=when in ("after", "killed-after"))
+    pending = trial.start()
+    if when == "undoing":
+        return pending, first_stop(ground, fault, pending.is_over)
+    stop = ground.sim.wait(fault, timeout=60)
+    if when != "recovering":
+        return pending, stop
+    kill_both(ground, stop)
+    ground.sim.clear()
+    ground.wait_workers_gone()
+    fault = ground.sim.stop()
+    ground.start_daxd(wait=False)
+    recovered = threading.Thread(target=ground.wait_recovered)
+    recovered.start()
+    return pending, first_stop(ground, fault, lambda: not recovered.is_alive())
+
+
+def kill_both(ground, stop):
+    ground.kill_daxd()
+    ground.kill(stop.pid)
+    ground.wait_gone(stop.pid)
+
+
+def first_stop(ground, fault, is_over):
+    """Where it stopped, unless all is over before that."""
+    while True:
+        over = is_over()
+        try:
+            return ground.sim.wait(fault, timeout=0 if over else 0.05)
+        except TimeoutError:
+            if over:
+                return None
 
 
 def things_of(ground, agent):
