@@ -321,11 +321,11 @@ def clear(folder, kept):
 
 
 def spots(start, size):
-    """Where marks are in a range."""
-    return [at for region in REGIONS
-            for at in (*range(region.start, region.start + NEAR, 2 * MIB),
-                       *range(region.start + NEAR, region.start + region.size, 16 * MIB))
-            if start <= at < start + size]
+    """Where marks are in a range: not where what is wiped at once begins, but anywhere in it."""
+    places = (at + at // (2 * MIB) * 37 % (2 * MIB // MARK) * MARK for region in REGIONS
+              for at in (*range(region.start, region.start + NEAR, 2 * MIB),
+                         *range(region.start + NEAR, region.start + region.size, 16 * MIB)))
+    return [at for at in places if start <= at < start + size]
 
 
 def left_in(extents):

@@ -69,7 +69,7 @@ class Trial:
             result = self.compare(now, error)
         judge.check_others(ground, now, self.before)
         judge.check_bus(ground)
-        judge.check_secret(ground)
+        judge.check_secret(ground, others=self.operation.others if result == WANTED else None)
         judge.check_leaks(ground)
         judge.check_leftovers(ground, bool(reason), hopeless=hopeless)
         return result
@@ -104,7 +104,7 @@ class Trial:
             writes = self.ground.sim.writes(count)
             need(not writes, f"nothing was to be done, and this was written: {writes}")
         judge.check_leftovers(self.ground)
-        judge.check_secret(self.ground)
+        judge.check_secret(self.ground, others=self.operation.others)
 
 
 class Pending:
