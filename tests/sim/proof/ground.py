@@ -26,6 +26,7 @@ NAMES = "/run/daxd/names"
 TRANSACTIONS = "/run/daxd/transactions"
 OWNERS = "/run/daxd/owners"
 KEPT = "/var/lib/daxd/layouts"
+BYSTANDER = "dax0.1"
 LOGS = ("worker", "daxd")  # the last words are daxd's
 COMPLAINTS = re.compile("Sanitizer|runtime error|Assertion|^==[0-9]+== ")
 # What systemd-socket-activate says of workers.
@@ -66,9 +67,8 @@ def raw_create(region_name, size, driver=None, online=False):
     if driver:
         raw_bind(name, driver)
     if online:
-        for start, length in raw_ranges(name):
-            for number in range(start // BLOCK, (start + length) // BLOCK):
-                put(f"/sys/devices/system/memory/memory{number}/state", "online_movable")
+        for path in block_paths(name):
+            put(path, "online_movable")
     return name
 
 
@@ -78,6 +78,23 @@ def raw_bind(name, driver):
     except OSError:
         put(f"{DRIVERS}/{driver}/new_id", name)
         put(f"{DRIVERS}/{driver}/remove_id", name)
+
+
+def raw_unbind(name):
+    """Another agent lets go of a device, not without its memory being offline."""
+    driver = os.path.realpath(f"{DEVICES}/{name}/driver")
+    if not os.path.exists(driver):
+        return
+    if os.path.basename(driver) == "kmem":
+        for path in block_paths(name):
+            if os.path.exists(path) and get_text(path) == "online":
+                put(path, "offline")
+    put(f"{driver}/unbind", name)
+
+
+def block_paths(name):
+    return [f"/sys/devices/system/memory/memory{number}/state" for start, size in raw_ranges(name)
+            for number in range(start // BLOCK, (start + size) // BLOCK)]
 
 
 def raw_ranges(name):
@@ -90,12 +107,13 @@ def raw_ranges(name):
 
 class Ground:
     """The machine, with what the points do to it. `most`: how many things happen at one. `valgrind`:
-    daxd and workers run under it, but where somebody sees their system calls."""
+    daxd and workers run under it, but where somebody sees their system calls. `bystander`: somebody
+    else has a device without a driver, which a driver that is told a new id would take."""
 
     serials = itertools.count(1)
 
-    def __init__(self, most, valgrind=False):
-        self.most, self.sim = most, Control()
+    def __init__(self, most, valgrind=False, bystander=False):
+        self.most, self.sim, self.bystander = most, Control(), bystander
         self.usual_wrapper = VALGRIND if valgrind else ()
         self.system = System()
         self.system.start()
@@ -115,9 +133,16 @@ class Ground:
         self.end()
         self.reboot()
         put("/sys/devices/system/memory/auto_online_blocks", "offline")
+        for name in ("dax0.0", "dax1.0"):  # where regions are not idle, it has all of one
+            raw_unbind(name)
+            put(f"{DEVICES}/{name}/size", 0)
         put(f"{DEVICES}/dax0.0/size", 4 * MIB)
         raw_bind("dax0.0", "device_dax")
         raw_create("dax1.0", BLOCK, "kmem", online=True)
+        if self.bystander:
+            name = raw_create("dax0.0", 2 * MIB)
+            if name != BYSTANDER:
+                fail(f"the bystander is {name}")
         put("/sys/devices/system/memory/auto_online_blocks", "online")
         self.mark(REGIONS[0].start, 4 * MIB, self.others)
         if region not in self.left:

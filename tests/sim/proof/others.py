@@ -12,7 +12,8 @@ import threading
 
 import judge
 from failing import faults_of, prepare_fault
-from ground import DEVICES, DRIVERS, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create
+from ground import DEVICES, MANAGER, ROOT, get_text, parent_of, put, raw_bind, raw_create, \
+    raw_unbind
 from harness import MIB, REGIONS, call
 from judge import need
 from killing import settle
@@ -72,15 +73,7 @@ class Agent:
     # --- what he can do --------------------------------------------------------------------------
 
     def free(self):
-        """Lets go of the target, not without its memory being offline."""
-        device = self.devices()[self.target]
-        if device["driver"] == "kmem":
-            online = {b["number"] for b in self.sim.state()["blocks"] if b["state"] == "online"}
-            for start, size in device["ranges"]:
-                for number in online.intersection(range(start >> 27, start + size >> 27)):
-                    put(f"/sys/devices/system/memory/memory{number}/state", "offline")
-        if device["driver"]:
-            put(f"{DRIVERS}/{device['driver']}/unbind", self.target)
+        raw_unbind(self.target)
 
     def resize(self):
         self.free()

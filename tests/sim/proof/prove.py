@@ -56,6 +56,8 @@ def arguments():
                         "--part")
     parser.add_argument("--valgrind", action="store_true",
                         help="daxd and workers under it, in the ways that see no system calls")
+    parser.add_argument("--bystander", action="store_true",
+                        help="somebody else has a device without a driver beside")
     parser.add_argument("--seconds", type=float, help="begin nothing after so long")
     args = parser.parse_args()
     if args.valgrind and "calls" in (args.way or ()):
@@ -83,7 +85,7 @@ class Row:
 
 class Prover:
     def __init__(self, args):
-        self.args, self.ground, self.rows = args, Ground(args.most, args.valgrind), []
+        self.args, self.ground, self.rows = args, Ground(args.most, args.valgrind, args.bystander), []
         self.random = random.Random(args.seed)
         self.references = {}
         self.end = time.monotonic() + args.seconds if args.seconds else float("inf")

@@ -4,7 +4,7 @@
 import threading
 
 import judge
-from ground import REGION, outcome
+from ground import BYSTANDER, REGION, outcome
 from harness import managed_objects
 from judge import Violation, need
 from operations import prepare
@@ -20,6 +20,8 @@ class Trial:
     nothing interferes."""
 
     def __init__(self, ground, operation, reference=None):
+        if ground.bystander and "dax0.0" in operation.others:
+            operation = operation._replace(others=(*operation.others, BYSTANDER))
         self.ground, self.operation, self.reference = ground, operation, reference
         ground.begin(operation.region)
         prepare(operation)
