@@ -1194,6 +1194,23 @@ static bool machine_has(const DaxMachine *machine, const DaxRegion *region) {
         return same && same->start == region->start && same->size == region->size;
 }
 
+/*
+ * Whether it was looked at while a worker bound memory, who may have caught a device of it: that
+ * one is let go again, and when its probe failed no event tells.
+ */
+static bool region_may_be_caught(const Engine *engine, const DaxMachine *fresh,
+                                 const DaxRegion *region) {
+        if (fresh->auto_online[0] != '\0' || !machine_has(&engine->machine, region))
+                return false;
+
+        for (size_t i = 0; i < region->n_devices; i++)
+                if (region->devices[i]->mode == DAX_MODE_SYSTEM_RAM &&
+                    dax_device_online_blocks(region->devices[i]) == 0)
+                        return true;
+
+        return false;
+}
+
 static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
         int r = 0;
 
@@ -1220,7 +1237,8 @@ static int engine_take_inventory(Engine *engine, DaxMachine *fresh) {
                  * One that has ended since the inventory began knows better.
                  */
                 if ((queue->jobs && queue->jobs->stage != JOB_QUEUED) || queue->reading ||
-                    queue->put_number > engine->inventory_puts) {
+                    queue->put_number > engine->inventory_puts ||
+                    region_may_be_caught(engine, fresh, region)) {
                         queue->passed_over = true;
                         queue_run(queue);
                         continue;

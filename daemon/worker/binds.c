@@ -63,13 +63,19 @@ void binds_unlock(Worker *worker, const char *driver) {
                 unlock(worker);
 }
 
-bool binds_await(Worker *worker) {
+bool binds_await_memory(Worker *worker) {
         bool waits = false;
         int memory = -1;
 
         if (lock_memory(worker, &memory) == -EWOULDBLOCK)
                 waits = within_limit(lock_memory, worker, &memory) >= 0;
         closep(&memory);
+        return waits;
+}
+
+bool binds_await(Worker *worker) {
+        bool waits = binds_await_memory(worker);
+
         if (try_lock(worker, true) == -EWOULDBLOCK)
                 waits = within_limit(lock_shared, worker, NULL) >= 0 || waits;
         unlock(worker);

@@ -278,6 +278,12 @@ int reader_names(Worker *worker, const KernelDevice *kernel, DaxDevice *device) 
         return 0;
 }
 
+static int read_state(Worker *worker, const KernelDevice *kernel, DaxDevice *device) {
+        int r = binds_read_mode(worker, kernel, &device->mode);
+
+        return r < 0 ? r : reader_rest(worker, kernel, device);
+}
+
 int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_device) {
         _cleanup_device_ DaxDevice *device = NULL;
         int r;
@@ -288,9 +294,11 @@ int reader_device(Worker *worker, const KernelDevice *kernel, DaxDevice **ret_de
         if (r >= 0) /* it may read the shape again, so what belongs to that comes after it */
                 r = reader_names(worker, kernel, device);
         if (r >= 0)
-                r = binds_read_mode(worker, kernel, &device->mode);
-        if (r >= 0)
-                r = reader_rest(worker, kernel, device);
+                r = read_state(worker, kernel, device);
+        /* caught, it is let go again, and of a probe that fails no event tells */
+        if (r >= 0 && device->mode == DAX_MODE_SYSTEM_RAM &&
+            dax_device_online_blocks(device) == 0 && binds_await_memory(worker))
+                r = read_state(worker, kernel, device);
         if (r < 0)
                 return r;
 

@@ -21,9 +21,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define LOOK_USEC 100000
-#define CATCH_TRIES 16     /* others that may be in the way one after the other */
+#define CATCH_TRIES 16 /* others that may be in the way one after the other */
+#define CATCH_VAIN 4   /* of those, when nobody is found to have been */
+#define CATCH_NSEC 2000000L
 #define KNOWN_MAX 65536    /* devices whose pictures are kept */
 #define KNOWN_USEC 1000000 /* for so long */
 
@@ -362,20 +365,42 @@ static int step_look_last(Step *step) {
         return r;
 }
 
+/* How often another worker's new_id was thought to be in the way, and was not found there at last.
+ */
+typedef struct Catches {
+        int n, vain;
+} Catches;
+
+/*
+ * Waits for who may be in the way. Returns whether to try again: as long as somebody was, and a few
+ * times more, for one can have gone, and the next one come, before this has looked.
+ */
+static bool step_await_others(const Step *step, Catches *catches) {
+        struct timespec pause = { 0, CATCH_NSEC };
+
+        catches->n++;
+        if (binds_await(step->worker)) {
+                catches->vain = 0;
+        } else {
+                catches->vain++;
+                (void)nanosleep(&pause, NULL);
+        }
+
+        return catches->n < CATCH_TRIES && catches->vain < CATCH_VAIN;
+}
+
 /* Of the region it is in only what never changes is fresh. */
 static int step_send_device(Step *step) {
         WorkerSender *sender = &step->worker->sender;
-        bool was_free = step->after && step->after->mode == DAX_MODE_NONE, again = true;
+        bool was_free = step->after && step->after->mode == DAX_MODE_NONE;
+        Catches catches = {};
         int r;
 
         r = step_look_last(step);
         /* as step_carry_out() */
-        for (int i = 0; r == 0 && was_free && again && i < CATCH_TRIES; i++) {
-                if (step->after->mode == DAX_MODE_NONE)
-                        break;
-                again = binds_await(step->worker);
+        while (r == 0 && was_free && step->after->mode != DAX_MODE_NONE &&
+               step_await_others(step, &catches))
                 r = step_look_last(step);
-        }
         if (r == 0 && !step->region_is_sent)
                 r = worker_send_region(sender, step->worker->picture, 0);
         if (r == 0) {
@@ -416,18 +441,17 @@ static bool may_be_caught(const Step *step) {
                (done->problem == WORKER_KERNEL && done->error == EBUSY);
 }
 
-/* Once more, when another worker may have been in the way, and as often as one was. */
+/* Once more, when another worker may have been in the way. */
 static int step_carry_out(Step *step) {
         const WorkerDone before = *step->done;
-        bool again = true;
+        Catches catches = {};
         int r;
 
         step->is_again = step->is_final = false;
-        for (int i = 0;; i++) {
+        for (;;) {
                 r = kinds[step->what->op].run(step);
-                if (r <= 0 || !again || i == CATCH_TRIES || !may_be_caught(step))
+                if (r <= 0 || !may_be_caught(step) || !step_await_others(step, &catches))
                         return r;
-                again = binds_await(step->worker);
                 step->is_again = true;
                 *step->done = before;
                 step_forget(step, ~0U);
