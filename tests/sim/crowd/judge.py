@@ -3,14 +3,21 @@
 
 import os
 import re
+from collections import Counter, namedtuple
 
 from control import Control
-from harness import managed_objects, wait_until
+from harness import Failure, managed_objects, wait_until
 from system import RUN, System, said
 
 MANAGER, REGION, DEVICE, JOB = (f"org.daxd1.{face}"
                                 for face in ("Manager", "Region", "Device", "Job"))
 MODES = {"device_dax": "devdax", "kmem": "system-ram", None: "none"}
+# daxd keeps so many; more of them are for busy moments, and end.
+WORKERS = 4
+# What a worker keeps open of what it was last at. All else it has from its beginning on.
+KEPT = Counter({"a region": 2, "a device": 1, "/run/daxd/names": 1})
+
+Usage = namedtuple("Usage", "files kib")
 
 
 def overlaps(ranges):
@@ -23,6 +30,16 @@ def overlaps(ranges):
     return None
 
 
+def what_is(file):
+    """Of one that is open: its path, but which region, device or socket it is does not matter."""
+    path = os.readlink(file)
+    if re.search("/dax[0-9]+[.][0-9]+( [(]deleted[)])?$", path):
+        return "a device"
+    if path.startswith("/sys/devices/") and path != "/sys/devices/system/memory":
+        return "a region"
+    return re.sub("^socket:.*", "a socket", path)
+
+
 class Judge:
     """Starts the system, looks at it, and remembers what was wrong."""
 
@@ -32,7 +49,7 @@ class Judge:
         self.system.start_workers(wrapper=wrapper)
         self.system.start_daxd(wrapper=wrapper)
         self.system.wait_layouts()
-        self.faults, self.moments, self.usage = [], 0, []
+        self.faults, self.moments, self.usage, self.least = [], 0, [], {}
 
     def expect(self, condition, complaint):
         if not condition and complaint not in self.faults:
@@ -63,7 +80,7 @@ class Judge:
         records = os.listdir("/run/daxd/transactions")
         self.expect(not records, f"records are left: {records}")
         self.expect(not state["leaks"], f"memory has leaked: {state['leaks']}")
-        self.usage.append(self.measure())
+        self.check_files()
 
     def check_sums(self, region):
         """The kernel's side: no seed is left, and devices and holes are all of the region."""
@@ -101,38 +118,63 @@ class Judge:
 
     # --- what it takes ----------------------------------------------------------------------------
 
-    def measure(self):
-        """{process: (open files, KiB in memory)}; workers by the number of their connection."""
+    @staticmethod
+    def measure():
+        """{process: its Usage}, and nothing of programs that are just ending."""
         found = {}
         for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
             try:
                 with open(f"/proc/{pid}/cmdline", "rb") as file:
                     words = file.read().split(b"\0")
                 with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-                    size = re.search(r"VmRSS:\s*(\d+)", file.read())
+                    size = re.search(r"RssAnon:\s*(\d+)", file.read())
                 names = [os.path.basename(word).decode() for word in words]
                 program = next((name for name in names if name in ("daxd", "daxd-worker")), None)
                 if program and size and "systemd-socket-activate" not in names[0]:
-                    found[f"{program} {pid}"] = (len(os.listdir(f"/proc/{pid}/fd")), int(size[1]))
+                    files = Counter(what_is(file.path) for file in os.scandir(f"/proc/{pid}/fd"))
+                    found[f"{program} {pid}"] = Usage(files, int(size[1]))
             except OSError:
                 continue
         return found
 
-    def check_growth(self, limit_kib):
-        """Against the first quiet moment that knew the process: by then it had done everything."""
-        last = self.usage[-1]
-        for process, (files, size) in last.items():
-            first_files, first_size = next(usage[process] for usage in self.usage
-                                           if process in usage)
-            print(f"  {process}: files {first_files} → {files}, "
-                  f"memory {first_size} → {size} KiB")
-            # a handle of a region or a device is kept, a few folders are open meanwhile
-            self.expect(files <= first_files + 8,
-                        f"{process}: {first_files} open files became {files}")
-            self.expect(limit_kib is None or size <= first_size + limit_kib,
-                        f"{process}: {first_size} KiB became {size}")
-        # daxd and the four workers that it keeps; more of them are for busy moments, and end
-        wait_until(lambda: len(self.measure()) <= 5, 30, "spare workers to end")
+    @staticmethod
+    def workers(usage):
+        return [process for process in usage if process.startswith("daxd-worker ")]
+
+    def excess(self):
+        """What is open and was not at an earlier quiet moment, as text; notes the usage."""
+        usage = self.measure()
+        self.usage[self.moments - 1:] = [usage]
+        workers, excess = self.workers(usage), []
+        if len(workers) > WORKERS:
+            return f"there are {len(workers)} workers"
+        for process, (files, _) in usage.items():
+            if process not in workers:
+                files["a socket"] -= len(workers)
+            more = files - (self.least.setdefault(process, files) | KEPT)
+            excess += [f"{process} has {what} open {files[what]} times" for what in more]
+        return "; ".join(excess)
+
+    def check_files(self):
+        """Soon nothing more is open than was before: what an event has somebody read is read."""
+        try:
+            wait_until(lambda: not self.excess(), 30, "")
+        except Failure:
+            self.expect(False, f"at quiet moment {self.moments} {self.excess()}")
+        for process, (files, _) in self.usage[-1].items():
+            self.least[process] = self.least.get(process, files) & files
+
+    def check_memory(self, limits_kib):
+        """Against the first half of the quiet moments: by then everything has been done."""
+        first_half = self.usage[:(len(self.usage) + 1) // 2]
+        for process, (_, last) in self.usage[-1].items():
+            sizes = [usage[process].kib for usage in first_half if process in usage]
+            if not sizes:
+                continue
+            print(f"  {process}: {sizes[0]}, at most {max(sizes)}, at last {last} KiB")
+            if limits_kib:
+                self.expect(last <= max(sizes) + limits_kib[process.split()[0]],
+                            f"{process}: {max(sizes)} KiB became {last}")
 
     # --- the end ----------------------------------------------------------------------------------
 
@@ -147,9 +189,9 @@ class Judge:
             self.expect(answer not in inexcusable, f"{method} was answered with {answer}, {count} "
                         "times")
 
-    def end(self, growth_kib):
-        if growth_kib is not None or self.usage:
-            self.check_growth(growth_kib)
+    def end(self, limits_kib):
+        if self.usage:
+            self.check_memory(limits_kib)
         daxd = self.system.daxd
         self.system.stop_daxd()
         self.expect(daxd.returncode == 0, f"daxd ended with status {daxd.returncode}")
