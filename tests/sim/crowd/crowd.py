@@ -3,7 +3,8 @@
 """A crowd of clients (client.c) at daxd on the imitated machine, and whether all is well: each call
 has a reply, and whenever nobody waits for one, every region's devices and holes make up the region,
 daxd shows what the kernel has, nothing of a transaction is left, and no process has anything open
-that it had not before; in the end none has much more in memory than in the first half.
+that it had not before; in the end none has much more in memory than in the first half. Then daxd is
+ended, and neither it nor a worker has leaked what sanitizers or valgrind can see.
 
     tests/sim/crowd/crowd.py                      64 clients, 8 regions, a minute
     tests/sim/crowd/crowd.py --seconds 10 --seed 7

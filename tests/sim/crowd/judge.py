@@ -195,6 +195,8 @@ class Judge:
         daxd = self.system.daxd
         self.system.stop_daxd()
         self.expect(daxd.returncode == 0, f"daxd ended with status {daxd.returncode}")
+        # they end by themselves then; what they have leaked is told at the very end
+        wait_until(lambda: not self.measure(), 60, "the workers to end")
         for name in ("daxd", "worker"):
             complaints = [line for line in said(name).splitlines()
                           if re.search("Sanitizer|runtime error|==[0-9]+==|assert", line)]
