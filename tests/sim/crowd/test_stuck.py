@@ -53,6 +53,8 @@ ALL_REGIONS = FIRST_REGION, SECOND_REGION, THIRD_REGION = [object_path("region",
                                                            for number in range(3)]
 # Not what a daemon on a machine has: three of its beats are awaited again and again.
 WATCHDOG_USEC = 300000
+# Until who only asks has an answer.
+READ_SECONDS = 20
 # How many writes of each operation, when it is not all.
 SOME = 2
 WAITS = "waiting for a worker of an earlier daxd"
@@ -212,8 +214,44 @@ def only_job():
     return next(iter(jobs.items()))
 
 
+def reads(busy):
+    """Every call that only asks, about all that there is: (path, interface, method, signature, ...).
+    But for plans of what is busy: they wait for their turn."""
+    objects = managed_objects()
+    yield ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"
+    yield ROOT, MANAGER, "Describe", "a{sv}", {}
+    for path, faces in objects.items():
+        for face in faces:
+            yield path, "org.freedesktop.DBus.Properties", "GetAll", "s", face
+        if REGION_FACE in faces:
+            layout = json.dumps({"version": 1, "region": {"id": shown_id(path)},
+                                 "devices": [{"name": "planned", "size": "4M"}]})
+            if path not in busy:
+                yield ROOT, MANAGER, "PlanLayout", "sa{sv}", layout, {}
+            yield ROOT, MANAGER, "GetRegion", "ua{sv}", shown_id(path), {}
+            yield path, REGION_FACE, "GetResource", "a{sv}", {}
+        if DEVICE_FACE in faces:
+            for name in filter(None, (faces[DEVICE_FACE]["Name"], faces[DEVICE_FACE]["Label"])):
+                yield ROOT, MANAGER, "GetDevice", "sa{sv}", name, {}
+            yield path, DEVICE_FACE, "GetHolders", "a{sv}", {}
+
+
+def all_can_be_read(what, busy):
+    """All at once, each has its answer soon, also about what the write is at. Only that a device is
+    gone there can be seen before the job has ended."""
+    calls = [(words, Call(*words, timeout=READ_SECONDS)) for words in reads(busy)]
+    for words, pending in calls:
+        try:
+            pending.result()
+        except DBusError as error:
+            require(words[2] == "GetHolders" and error.short == "NoSuchDevice",
+                    f"{what}: {' '.join(map(str, words))}: {error}")
+
+
 def others_go_on(what, busy=(FIRST_REGION,), **options):
-    """Devices of other regions come and go meanwhile, with names, and all that there is can be read."""
+    """All that there is can be read meanwhile, and devices of other regions come and go, with
+    names."""
+    all_can_be_read(what, busy)
     for region in (path for path in ALL_REGIONS if path not in busy):
         path = begin_create(4 * MIB, region=region, label="another", **options).result()
         equal(get(path, DEVICE_FACE, "Label"), "another", f"{what}: label of another")
