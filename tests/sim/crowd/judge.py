@@ -3,10 +3,11 @@
 
 import os
 import re
-from collections import Counter, namedtuple
+from collections import Counter
 
 from control import Control
 from harness import Failure, managed_objects, wait_until
+from processes import measure
 from system import RUN, System, said
 
 MANAGER, REGION, DEVICE, JOB = (f"org.daxd1.{face}"
@@ -17,8 +18,6 @@ WORKERS = 4
 # What a worker keeps open of what it was last at. All else it has from its beginning on.
 KEPT = Counter({"a region": 2, "a device": 1, "/run/daxd/names": 1})
 
-Usage = namedtuple("Usage", "files kib")
-
 
 def overlaps(ranges):
     """The first range that begins within another."""
@@ -28,16 +27,6 @@ def overlaps(ranges):
             return [start, size]
         end = start + size
     return None
-
-
-def what_is(file):
-    """Of one that is open: its path, but which region, device or socket it is does not matter."""
-    path = os.readlink(file)
-    if re.search("/dax[0-9]+[.][0-9]+( [(]deleted[)])?$", path):
-        return "a device"
-    if path.startswith("/sys/devices/") and path != "/sys/devices/system/memory":
-        return "a region"
-    return re.sub("^socket:.*", "a socket", path)
 
 
 class Judge:
@@ -119,31 +108,12 @@ class Judge:
     # --- what it takes ----------------------------------------------------------------------------
 
     @staticmethod
-    def measure():
-        """{process: its Usage}, and nothing of programs that are just ending."""
-        found = {}
-        for pid in sorted(map(int, filter(str.isdigit, os.listdir("/proc")))):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as file:
-                    words = file.read().split(b"\0")
-                with open(f"/proc/{pid}/status", encoding="utf-8") as file:
-                    size = re.search(r"RssAnon:\s*(\d+)", file.read())
-                names = [os.path.basename(word).decode() for word in words]
-                program = next((name for name in names if name in ("daxd", "daxd-worker")), None)
-                if program and size and "systemd-socket-activate" not in names[0]:
-                    files = Counter(what_is(file.path) for file in os.scandir(f"/proc/{pid}/fd"))
-                    found[f"{program} {pid}"] = Usage(files, int(size[1]))
-            except OSError:
-                continue
-        return found
-
-    @staticmethod
     def workers(usage):
         return [process for process in usage if process.startswith("daxd-worker ")]
 
     def excess(self):
         """What is open and was not at an earlier quiet moment, as text; notes the usage."""
-        usage = self.measure()
+        usage = measure()
         self.usage[self.moments - 1:] = [usage]
         workers, excess = self.workers(usage), []
         if len(workers) > WORKERS:
@@ -196,7 +166,7 @@ class Judge:
         self.system.stop_daxd()
         self.expect(daxd.returncode == 0, f"daxd ended with status {daxd.returncode}")
         # they end by themselves then; what they have leaked is told at the very end
-        wait_until(lambda: not self.measure(), 60, "the workers to end")
+        wait_until(lambda: not measure(), 60, "the workers to end")
         for name in ("daxd", "worker"):
             complaints = [line for line in said(name).splitlines()
                           if re.search("Sanitizer|runtime error|==[0-9]+==|assert", line)]

@@ -40,6 +40,7 @@ import threading
 from fnmatch import fnmatch
 
 from common import *
+from processes import measure
 from system import Notify, System, said
 
 sys.path.insert(0, str(TOP / "tests/sim/proof"))
@@ -541,6 +542,8 @@ def writes_that_hang_in_several_regions_hold_up_no_other():
 @test
 def nobody_has_complained():
     system.stop_daxd()
+    # what they have leaked is told at the very end
+    wait_until(lambda: not measure(), 60, "the workers to end")
     check_logs()
 
 
