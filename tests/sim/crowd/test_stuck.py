@@ -216,8 +216,8 @@ def only_job():
 
 
 def reads(busy):
-    """Every call that only asks, about all that there is: (path, interface, method, signature, ...).
-    But for plans of what is busy: they wait for their turn."""
+    """Every call that only asks, about all that there is, as it is given to Call. But for plans of
+    what is busy: they wait for their turn."""
     objects = managed_objects()
     yield ROOT, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects"
     yield ROOT, MANAGER, "Describe", "a{sv}", {}
@@ -381,20 +381,40 @@ def where_a_job_hangs_is_signalled_although_nothing_else_happens():
         pending.result()
 
 
+# (operation, the write that fails, the one of its way back that hangs, what the job says then)
+WAYS_BACK = (
+    ("create", {"path": "*/device_dax/bind"}, {"path": "*/size", "value": "0"}, "set the size "),
+    ("create", {"path": "*/device_dax/bind"}, {"path": "*/delete"}, "destroy "),
+    ("create-ranges", {"path": "*/mapping", "nth": 2}, {"path": "*/delete"}, "destroy "),
+    ("create-ram", {"path": "*/memory*/state", "nth": 2}, {"path": "*/memory*/state", "nth": 3},
+     "take .* offline"),
+    ("create-ram", {"path": "*/memory*/state", "nth": 2}, {"path": "*/kmem/unbind"}, "unbind "),
+    ("grow", {"path": "*/device_dax/bind"}, {"path": "*/size", "nth": 2}, "set the size "),
+    ("grow", {"path": "*/device_dax/bind"}, {"path": "*/device_dax/bind", "nth": 2}, "bind "),
+    ("label", {"path": "*/uevent", "value": "*DAXD=[1-9]*"},
+     {"path": "*/uevent", "value": "*DAXD=[1-9]*", "nth": 2}, "give .* its name "),
+)
+
+
 @test
 def a_job_that_hangs_on_its_way_back_says_so():
-    before = prepare(take_first)
-    sim.fail(errno.EIO, path="*/device_dax/bind")
-    with Signals() as signals, sim.stopped(path="*/delete", signal="none") as stop:
-        pending = begin_create(4 * MIB)
-        path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
-        at = stop.wait()
-        signals.wait("PropertiesChanged", path,
-                     lambda args: re.match("destroy ", args[1].get("StepName", "")) and
-                     not args[1]["Cancelable"])
-        stop.release(at)
-        refused("Kernel", pending.result)
-    equal(whole(), before, "all")
+    for name, fails, hangs, words in WAYS_BACK:
+        what = f"{name}, {hangs} after {fails}"
+        operation = operations.find(name)
+        before = prepare_operation(operation)
+        sim.fail(errno.EIO, **fails)
+        with Signals() as signals, sim.stopped(signal="none", **hangs) as stop:
+            pending = begin_operation(operation)
+            path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
+            at = stop.wait()
+            signals.wait("PropertiesChanged", path,
+                         lambda args: re.match(words, args[1].get("StepName", "")))
+            require(not get(path, JOB, "Cancelable"), f"{what}: it can be cancelled")
+            others_go_on(what)
+            refused("Busy", call, path, JOB, "Cancel", "a{sv}", {})
+            stop.release(at)
+            refused("Kernel", pending.result)
+        equal(whole(), before, f"{what}: all")
 
 
 @test
