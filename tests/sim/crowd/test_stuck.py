@@ -7,6 +7,7 @@ are those of the proof (tests/sim/proof/operations.py).
     tests/sim/crowd/test_stuck.py                 some writes of each operation; prints its seed
     tests/sim/crowd/test_stuck.py --all           all of them
     tests/sim/crowd/test_stuck.py --all move      all of this one
+    tests/sim/crowd/test_stuck.py --not-idle      where devdax devices are bound by new_id, on 6.12
 """
 
 import random
@@ -22,13 +23,16 @@ def arguments():
                        help="only every so many-th operation")
     words.add_argument("--seed", type=int, default=random.randrange(1 << 30),
                        help="which of them, where it is not all")
+    words.add_argument("--not-idle", action="store_true",
+                       help="the regions are such as a kernel takes for ordinary memory (6.12)")
     words.add_argument("operations", nargs="*", metavar="OPERATION")
     return words.parse_args()
 
 
 ARGS = arguments()
 if not ARGS.inside:
-    enter(ARGS, ("1G@0x100000000", "512M@0x150000000", "512M@0x180000000"), "--memmap-on-memory")
+    enter(ARGS, ("1G@0x100000000", "512M@0x150000000", "512M@0x180000000"), "--memmap-on-memory",
+          idle=not ARGS.not_idle)
 
 # What only is there inside.
 import errno
@@ -40,6 +44,7 @@ import threading
 from fnmatch import fnmatch
 
 from common import *
+from crowd import empty_regions
 from processes import measure
 from system import Notify, System, said
 
@@ -54,11 +59,16 @@ ALL_REGIONS = FIRST_REGION, SECOND_REGION, THIRD_REGION = [object_path("region",
                                                            for number in range(3)]
 # Not what a daemon on a machine has: three of its beats are awaited again and again.
 WATCHDOG_USEC = 300000
-# Until who only asks has an answer.
-READ_SECONDS = 20
+# Until who only asks has an answer. A worker waits up to 20 s for another who binds by new_id.
+READ_SECONDS = 60
 # How many writes of each operation, when it is not all.
 SOME = 2
 WAITS = "waiting for a worker of an earlier daxd"
+
+# By new_id one device is bound at a time, whatever its region: so others' have no driver there.
+BIND, OTHERS = "*/device_dax/bind", {}
+if ARGS.not_idle:
+    BIND, OTHERS = "*/device_dax/new_id", {"mode": "none"}
 
 system = System()
 
@@ -175,8 +185,16 @@ def whole():
             "records": os.listdir("/run/daxd/transactions")}
 
 
+def empty():
+    """All regions, as they are by themselves where they are idle."""
+    if ARGS.not_idle:
+        empty_regions()
+        call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+
+
 def prepare(setup):
     system.reboot(sim)
+    empty()
     setup()
     return whole()
 
@@ -322,7 +340,7 @@ def hang_and_cancel(what, n, before, after, operation):
     with Watchdog() as watchdog, sim.stopped(nth=n, signal="none") as stop:
         pending = begin_operation(operation)
         at = stop.wait()
-        others_go_on(what, busy=(ALL_REGIONS[operation.region],))
+        others_go_on(what, busy=(ALL_REGIONS[operation.region],), **OTHERS)
         watchdog.beats()
         path, job = await_step(what, at)
         require(job["Cancelable"], "the job cannot be cancelled")
@@ -371,7 +389,7 @@ def kill_beside(what, n, before, after, operation):
 @test
 def where_a_job_hangs_is_signalled_although_nothing_else_happens():
     prepare(take_first)
-    with Signals() as signals, sim.stopped(path="*/bind", signal="none") as stop:
+    with Signals() as signals, sim.stopped(path=BIND, signal="none") as stop:
         pending = begin_create(4 * MIB)
         path = signals.wait("InterfacesAdded", has=lambda args: JOB in args[1])["args"][0]
         at = stop.wait()
@@ -383,14 +401,14 @@ def where_a_job_hangs_is_signalled_although_nothing_else_happens():
 
 # (operation, the write that fails, the one of its way back that hangs, what the job says then)
 WAYS_BACK = (
-    ("create", {"path": "*/device_dax/bind"}, {"path": "*/size", "value": "0"}, "set the size "),
-    ("create", {"path": "*/device_dax/bind"}, {"path": "*/delete"}, "destroy "),
+    ("create", {"path": BIND}, {"path": "*/size", "value": "0"}, "set the size "),
+    ("create", {"path": BIND}, {"path": "*/delete"}, "destroy "),
     ("create-ranges", {"path": "*/mapping", "nth": 2}, {"path": "*/delete"}, "destroy "),
     ("create-ram", {"path": "*/memory*/state", "nth": 2}, {"path": "*/memory*/state", "nth": 3},
      "take .* offline"),
     ("create-ram", {"path": "*/memory*/state", "nth": 2}, {"path": "*/kmem/unbind"}, "unbind "),
-    ("grow", {"path": "*/device_dax/bind"}, {"path": "*/size", "nth": 2}, "set the size "),
-    ("grow", {"path": "*/device_dax/bind"}, {"path": "*/device_dax/bind", "nth": 2}, "bind "),
+    ("grow", {"path": BIND}, {"path": "*/size", "nth": 2}, "set the size "),
+    ("grow", {"path": BIND}, {"path": BIND, "nth": 2}, "bind "),
     ("label", {"path": "*/uevent", "value": "*DAXD=[1-9]*"},
      {"path": "*/uevent", "value": "*DAXD=[1-9]*", "nth": 2}, "give .* its name "),
 )
@@ -410,7 +428,7 @@ def a_job_that_hangs_on_its_way_back_says_so():
             signals.wait("PropertiesChanged", path,
                          lambda args: re.match(words, args[1].get("StepName", "")))
             require(not get(path, JOB, "Cancelable"), f"{what}: it can be cancelled")
-            others_go_on(what)
+            others_go_on(what, **OTHERS)
             refused("Busy", call, path, JOB, "Cancel", "a{sv}", {})
             stop.release(at)
             refused("Kernel", pending.result)
@@ -489,7 +507,8 @@ def memory_work_waits_for_memory_work_that_hangs_and_nothing_else_does():
         first = begin_create(BLOCK, mode="system-ram")
         at = stop.wait()
         second = begin_create(BLOCK, region=SECOND_REGION, mode="system-ram")
-        others_go_on("beside memory work that hangs", busy=(FIRST_REGION, SECOND_REGION))
+        others_go_on("beside memory work that hangs", busy=(FIRST_REGION, SECOND_REGION),
+                     **OTHERS)
         require(first.pending() and second.pending(), "memory work has gone on")
         stop.release(at)
         first.result()
@@ -544,6 +563,7 @@ def writes_that_hang_in_several_regions_hold_up_no_other():
     index = sim.add_region(f"{FIRST.size}@0x4000000000")
     fourth = object_path("region", index)
     wait_until(lambda: fourth in managed_objects(), 60, "the fourth region")
+    empty()
     hung = []
     with sim.stopped(path="*.0/size", signal="none", times=3) as stop:
         for region in (FIRST_REGION, SECOND_REGION, THIRD_REGION):
