@@ -7,6 +7,10 @@
  *     bench-scale-client writes FOLDER COUNT SIZE        what they write to the kernel's attributes
  *     bench-scale-client resizes DEVICE COUNT SIZE SIZE  a Resize there, and one back
  *     bench-scale-client resize-writes FOLDER/NAME COUNT SIZE SIZE
+ *     bench-scale-client modes DEVICE COUNT              SetMode to none, and back to devdax
+ *     bench-scale-client mode-writes FOLDER/NAME COUNT
+ *     bench-scale-client labels DEVICE COUNT             a label, and none again
+ *     bench-scale-client label-writes FOLDER/NAME COUNT  that udev is told of both
  *     bench-scale-client property OBJECT INTERFACE NAME COUNT
  *     bench-scale-client objects COUNT                   a GetManagedObjects
  *     bench-scale-client pings COUNT                     a call that daxd answers without a thought
@@ -108,6 +112,23 @@ static void resize_there_and_back(void) {
         resize(number(3));
 }
 
+static void set(const char *method, const char *value) {
+        sd_bus_message *message = new_call(words[0], "org.daxd1.Device", method);
+
+        check("no arguments", sd_bus_message_append(message, "sa{sv}", value, 0));
+        sd_bus_message_unref(call(message));
+}
+
+static void change_mode_there_and_back(void) {
+        set("SetMode", "none");
+        set("SetMode", "devdax");
+}
+
+static void label_and_forget(void) {
+        set("SetLabel", "measured");
+        set("SetLabel", "");
+}
+
 static void get_property(void) {
         sd_bus_message *message = new_call(words[0], "org.freedesktop.DBus.Properties", "Get");
 
@@ -141,6 +162,18 @@ static void write_resize_there_and_back(void) {
                 raw_put(words[0], "size", words[i]);
                 raw_bind(name);
         }
+}
+
+static void write_mode_there_and_back(void) {
+        const char *name = strrchr(words[0], '/') + 1;
+
+        raw_put(RAW_DRIVER, "unbind", name);
+        raw_bind(name);
+}
+
+static void write_announcements(void) {
+        for (int i = 0; i < 2; i++)
+                raw_put(words[0], "uevent", "change");
 }
 
 static void fill(void) {
@@ -228,6 +261,10 @@ static const Verb verbs[] = {
         { "writes", 3, 1, write_create_and_destroy, false },
         { "resizes", 4, 1, resize_there_and_back, true },
         { "resize-writes", 4, 1, write_resize_there_and_back, false },
+        { "modes", 2, 1, change_mode_there_and_back, true },
+        { "mode-writes", 2, 1, write_mode_there_and_back, false },
+        { "labels", 2, 1, label_and_forget, true },
+        { "label-writes", 2, 1, write_announcements, false },
         { "property", 4, 3, get_property, true },
         { "objects", 1, 0, get_objects, true },
         { "pings", 1, 0, ping, true },

@@ -181,7 +181,9 @@ def row(*cells):
 # --- growth -------------------------------------------------------------------------------------
 
 
-KINDS = {"create+destroy": ("calls", "writes"), "resize twice": ("resizes", "resize-writes")}
+KINDS = {"create+destroy": ("calls", "writes"), "resize twice": ("resizes", "resize-writes"),
+         "mode none and back": ("modes", "mode-writes"),
+         "label and none": ("labels", "label-writes")}
 
 
 def serve_growth(machine, args):
@@ -190,13 +192,15 @@ def serve_growth(machine, args):
     name = "dax0.1"
     path = f"/org/daxd1/device/{name.replace('.', '_2e')}"
     folder, region = machine.folders[0], machine.region()
-    subjects = {"calls": [region], "writes": [folder], "resizes": [path],
-                "resize-writes": [f"{folder}/{name}"]}
+    subjects = {"calls": [region], "writes": [folder]}
+    for calls, writes in KINDS.values():
+        subjects.setdefault(calls, [path])
+        subjects.setdefault(writes, [f"{folder}/{name}"])
     sizes = {"calls": [SIZE], "writes": [SIZE], "resizes": [2 * SIZE, SIZE],
              "resize-writes": [2 * SIZE, SIZE]}
 
     def client(verb, count):
-        return machine.client(verb, *subjects[verb], count, *sizes[verb])
+        return machine.client(verb, *subjects[verb], count, *sizes.get(verb, []))
 
     def measure_kinds():
         # what has been written beside daxd is read anew in the region's turn, so before these end
