@@ -12,6 +12,9 @@ waits for the same writes to the kernel's attributes with nothing around them. T
 for each number of devices, and all take turns, so that whatever else the processors have to do does
 not fall on one of them. A ratio is the median of those of the rounds. Noise is half of the distance
 between the quartiles. Only what stands in one table can be compared.
+
+What is limited has its limit beside it, and whether that is met. The memory of a worker is the most
+that any of them had, or any child of one, from its start to its end.
 """
 
 import argparse
@@ -29,6 +32,18 @@ HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
 MIB = 1 << 20
 SIZE = 2 * MIB
+# The limits; GROWTH is of so many devices against so few. What is asked of many devices is asked of
+# fewer too.
+GROWTH, GROWTH_DEVICES = 1.5, (10, 4000)
+PROPERTY_USEC = 300
+OBJECTS_USEC, OBJECTS_DEVICES = 60000, 1000
+DAXD_KIB, DAXD_DEVICES = 12 << 10, 4000
+WORKER_KIB = 4 << 10
+START_USEC = 100000
+# Less than this is flat. Over fewer operations it would be noise.
+SLOPE, SLOPE_OPERATIONS = 1, 100000
+# Where bench-peak writes to, of each worker when it ends.
+PEAKS = "/run/daxsim/peaks"
 # A machine for each part: the size of its regions.
 PARTS = {"growth": ["16G@0x100000000"], "life": ["1G@0x100000000"],
          "start": [f"1G@{start:#x}" for start in range(1 << 32, 5 << 32, 1 << 32)]}
@@ -82,9 +97,13 @@ class Machine:
     def __init__(self, args):
         from control import Control
         from system import System
-        self.client_path = args.build.resolve() / "tests/bench/bench-scale-client"
+        programs = args.build.resolve() / "tests/bench"
+        self.client_path = programs / "bench-scale-client"
         self.sim, self.system = Control(), System(args.bus)
-        self.system.start()
+        self.system.start_bus()
+        self.system.start_workers(wrapper=[str(programs / "bench-peak"), PEAKS])
+        self.system.start_daxd()
+        self.system.wait_layouts()
         self.folders = sorted({os.path.dirname(os.path.realpath(f"/sys/bus/dax/devices/{name}"))
                                for name in os.listdir("/sys/bus/dax/devices")})
 
@@ -110,15 +129,7 @@ class Machine:
 
     def processes(self):
         """{name: [pid]} of what takes part."""
-        found = {"daxd": [self.system.daxd.pid], "daxd-worker": []}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                name = os.path.basename(os.readlink(f"/proc/{pid}/exe"))
-            except OSError:
-                continue
-            if name == "daxd-worker":
-                found[name].append(int(pid))
-        return found
+        return {"daxd": [self.system.daxd.pid], "daxd-worker": running("daxd-worker")}
 
     def processor_usec(self):
         """How long each has had a processor."""
@@ -134,10 +145,33 @@ class Machine:
                            for pid in pids), default=0)
                 for name, pids in self.processes().items()}
 
+    def end(self):
+        """Returns the KiB that a worker, or a child of one, had in memory at most."""
+        self.system.stop_daxd()
+        until = time.monotonic() + 60
+        while running("bench-peak"):
+            if time.monotonic() > until:
+                raise TimeoutError("daxd has ended, and a worker has not")
+            time.sleep(0.01)
+        with open(PEAKS, encoding="ascii") as peaks:
+            return max(map(int, peaks))
+
     def without_daxd(self):
         """While the block runs daxd and its workers stand still: they would take their share of the
         processors for the events."""
         return Still([pid for pids in self.processes().values() for pid in pids])
+
+
+def running(program):
+    """The ids of the processes of a program."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == program:
+                found.append(int(pid))
+        except OSError:
+            pass
+    return found
 
 
 class Still:
@@ -176,6 +210,13 @@ def title(text):
 def row(*cells):
     first, *rest = map(str, cells)
     print(f"{first:<10}" + "".join(f"{cell:>15}" for cell in rest), flush=True)
+
+
+def against(value, limit, shown=str, asked=True):
+    """The cell beside a figure that is limited."""
+    if not asked:
+        return "-"
+    return f"≤{shown(limit)} " + ("met" if value <= limit else "NOT MET")
 
 
 # --- growth -------------------------------------------------------------------------------------
@@ -224,7 +265,11 @@ def serve_growth(machine, args):
                 "all objects": machine.client("objects", 2)}
 
     print("ready", flush=True)
-    deeds = {"kinds": measure_kinds, "reading": measure_reading, "memory": machine.memory}
+    def measure_memory():
+        """The last thing."""
+        return {"daxd": machine.memory()["daxd"], "daxd-worker": machine.end()}
+
+    deeds = {"kinds": measure_kinds, "reading": measure_reading, "memory": measure_memory}
     for line in sys.stdin:
         print(json.dumps(deeds[line.rstrip("\n")]()), flush=True)
 
@@ -233,7 +278,7 @@ class Servant:
     """A machine with so many devices, run by serve_growth()."""
 
     def __init__(self, args, count):
-        self.count = count
+        self.args, self.count = args, count
         self.process = subprocess.Popen(
             inside_words(args, "growth", "--devices", str(count)), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True)
@@ -262,7 +307,7 @@ def own(turn):
 
 def show_kind(servants, kind):
     title(f"{kind}, ms of a pair of operations (median ± noise)")
-    row("devices", "by daxd", "raw writes", "daxd's own", "to the first", "daxd's CPU",
+    row("devices", "by daxd", "raw writes", "daxd's own", "to the first", "", "daxd's CPU",
         "worker's CPU")
     for servant in servants:
         turns = [turn[kind] for turn in servant.rounds["kinds"]]
@@ -273,19 +318,34 @@ def show_kind(servants, kind):
         row(servant.count, times["daxd"], times["writes"],
             milliseconds(statistics.median(map(own, turns))),
             f"{ratios.median:.2f} ±{ratios.noise:.2f}",
+            against(ratios.median, GROWTH, asked=servant is not servants[0] and
+                    servants[0].count >= GROWTH_DEVICES[0] and servant.count <= GROWTH_DEVICES[1]),
             *(Figures([turn["processor"][name] for turn in turns])
               for name in ("daxd", "daxd-worker")))
 
 
 def show_reading(servants):
-    title("reading, ms; and what is in memory, KiB")
-    keys = list(servants[0].rounds["reading"][0])
-    row("devices", *keys, "daxd", "a worker")
+    title("reading, ms (median ± noise)")
+    row("devices", "a ping", "a property", "", "all objects", "")
+    for servant in servants:
+        pings, properties, objects = (
+            Figures([usec for turn in servant.rounds["reading"] for usec in turn[key]])
+            for key in ("a ping", "a property", "all objects"))
+        row(servant.count, pings,
+            properties, against(properties.median, PROPERTY_USEC, milliseconds,
+                                asked=servant.args.bus == "dbus-daemon"),
+            objects, against(objects.median, OBJECTS_USEC, milliseconds,
+                             asked=servant.count <= OBJECTS_DEVICES))
+
+
+def show_memory(servants):
+    title("memory, KiB: of daxd what it has, of a worker or its child the most that one had")
+    row("devices", "daxd", "", "a worker", "")
     for servant in servants:
         memory = servant.ask("memory")
-        row(servant.count, *(Figures([usec for turn in servant.rounds["reading"]
-                                      for usec in turn[key]]) for key in keys),
-            memory["daxd"], memory["daxd-worker"])
+        row(servant.count, memory["daxd"],
+            against(memory["daxd"], DAXD_KIB, asked=servant.count <= DAXD_DEVICES),
+            memory["daxd-worker"], against(memory["daxd-worker"], WORKER_KIB))
 
 
 def show_growth(args):
@@ -300,6 +360,7 @@ def show_growth(args):
     for kind in KINDS:
         show_kind(servants, kind)
     show_reading(servants)
+    show_memory(servants)
     for servant in servants:
         servant.end()
 
@@ -325,6 +386,11 @@ def measure_life(machine, args):
                                                [memory[name] * 1024 for _, memory in half]).slope
                   for name in ("daxd", "daxd-worker")]
         row("bytes/op.", *(f"{slope:.2f}" for slope in slopes))
+        row("", *(against(slope, SLOPE, asked=args.operations >= SLOPE_OPERATIONS)
+                  for slope in slopes))
+    peak = machine.end()
+    row("at most", "", peak)
+    row("", "", against(peak, WORKER_KIB))
 
 
 # --- start --------------------------------------------------------------------------------------
@@ -342,9 +408,10 @@ def measure_start(machine, args):
         machine.system.start_daxd()
         starts.append((time.monotonic() - begin) * 1e6)
     title(f"start to READY with 64 devices in {len(machine.folders)} regions, ms")
-    row("", "start", "raw reads", "difference")
-    row("", Figures(starts), Figures(reads),
-        milliseconds(statistics.median(starts) - statistics.median(reads)))
+    row("", "start", "raw reads", "difference", "")
+    difference = statistics.median(starts) - statistics.median(reads)
+    row("", Figures(starts), Figures(reads), milliseconds(difference),
+        against(difference, START_USEC, milliseconds))
 
 
 def inside(args):
