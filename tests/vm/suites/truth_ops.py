@@ -4,8 +4,8 @@ compared. Nothing is judged here, but that every operation came back.
 
 Started by tests/sim/truth/run, without daxd, and with persistent memory behind the regions. The
 scripts that spoil the machine come last, each with a boot for itself. DAXD_TRUTH_COUNT, _SEED and
-_LENGTH are for the generated operations. Where DAXD_TRUTH_BOOT is "default", it is only told what the
-boot has left.
+_LENGTH are for the generated operations, DAXD_TRUTH_SECONDS is what they and all else may take. Where
+DAXD_TRUTH_BOOT is "default", it is only told what the boot has left.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ COUNT = int(os.environ.get("DAXD_TRUTH_COUNT", "0"))
 SEED = os.environ.get("DAXD_TRUTH_SEED", "1")
 LENGTH = os.environ.get("DAXD_TRUTH_LENGTH", "40")
 LAST_COUNT = 150
-SECONDS = 1800 + COUNT * 120 // 1000  # as tests/sim/truth/run has it
+SECONDS = int(os.environ["DAXD_TRUTH_SECONDS"])
 
 
 def scripts(folder):
