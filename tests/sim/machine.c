@@ -49,6 +49,8 @@ int machine_new(const MachineOptions *options, World **ret_world) {
         if (r < 0)
                 return r;
         world->manner = manner_find(options->kernel);
+        if (world->manner)
+                world->auto_online = options->memhp_default ?: world->manner->auto_online;
         world->region_idle = options->region_idle;
         world->memmap_possible = options->memmap_possible && world->manner;
         world->block_size = options->block_size;

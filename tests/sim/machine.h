@@ -10,6 +10,7 @@ typedef struct Machine Machine;
 
 typedef struct MachineOptions {
         const char *kernel;
+        const char *memhp_default; /* of new memory blocks; NULL: as the release has it */
         bool region_idle, memmap_possible;
         uint64_t block_size; /* of memory; a power of two, as x86 has it with little memory or much
                               */

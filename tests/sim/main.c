@@ -26,7 +26,7 @@ typedef struct Options {
 static int usage(FILE *to, int status) {
         fputs("Imitates the kernel's dax bus; see tests/sim/run, which starts it.\n\n"
               "Usage: daxsim [--kernel=6.1|6.12] [--region-idle] [--memmap-on-memory]\n"
-              "              [--block-size=BYTES]\n"
+              "              [--memhp-default-state=WORD] [--block-size=BYTES]\n"
               "              --control=SOCKET FOLDER REGION...\n\n"
               "REGION is SIZE@START[,hmem|cxl|pmem][,node=N][,serial=N...]\n",
               to);
@@ -38,6 +38,7 @@ static int parse_options(int argc, char *argv[], Options *options) {
                 KERNEL = 256,
                 REGION_IDLE,
                 MEMMAP,
+                MEMHP_DEFAULT,
                 BLOCK_SIZE,
                 CONTROL,
                 HELP
@@ -46,6 +47,7 @@ static int parse_options(int argc, char *argv[], Options *options) {
                 { "kernel", required_argument, NULL, KERNEL },
                 { "region-idle", no_argument, NULL, REGION_IDLE },
                 { "memmap-on-memory", no_argument, NULL, MEMMAP },
+                { "memhp-default-state", required_argument, NULL, MEMHP_DEFAULT },
                 { "block-size", required_argument, NULL, BLOCK_SIZE },
                 { "control", required_argument, NULL, CONTROL },
                 { "help", no_argument, NULL, HELP },
@@ -61,6 +63,8 @@ static int parse_options(int argc, char *argv[], Options *options) {
                         options->machine.region_idle = true;
                 else if (c == MEMMAP)
                         options->machine.memmap_possible = true;
+                else if (c == MEMHP_DEFAULT)
+                        options->machine.memhp_default = optarg;
                 else if (c == BLOCK_SIZE)
                         options->machine.block_size = strtoull(optarg, NULL, 0);
                 else if (c == CONTROL)

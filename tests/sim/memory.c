@@ -53,7 +53,12 @@ int memory_new(World *world, const MemoryListener *listener, Memory **ret_memory
         if (!memory)
                 return -ENOMEM;
         memory->listener = listener;
-        memory->auto_online = online_type(world->manner->auto_online);
+        memory->auto_online = online_type(world->auto_online);
+        if (memory->auto_online == _ONLINE_TYPE_MAX) {
+                free(memory);
+                return -EINVAL;
+        }
+
         *ret_memory = memory;
         return 0;
 }
@@ -237,7 +242,7 @@ void memory_reset(World *world) {
         }
         hotplug_unlock(world);
         memory->n_leaks = 0;
-        memory->auto_online = online_type(world->manner->auto_online);
+        memory->auto_online = online_type(world->auto_online);
 }
 
 /* --- zones ------------------------------------------------------------------------------------ */

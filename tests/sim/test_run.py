@@ -63,6 +63,22 @@ def regions_that_are_not_idle_are_as_the_kernel_leaves_them():
 
 
 @test
+def new_memory_is_as_the_command_line_has_it():
+    """Not only from the start: also when the machine has rebooted."""
+    look = ("import glob; print({open(path).read().strip() for path in"
+            " glob.glob('/sys/devices/system/memory/memory3[2-9]/state')},"
+            " open('/sys/devices/system/memory/auto_online_blocks').read().strip())")
+    again = (f"import sys; sys.path.append('{HERE}'); from control import Control;"
+             f" Control().reboot(); {look}")
+    wanted = {"offline": "{'offline'} offline\n", "online_movable": "{'online'} online_movable\n"}
+    for word, state in wanted.items():
+        if MANNERS == "6.1":  # its regions go to device_dax
+            state = f"set() {word}\n"
+        equal(printed("--bare", "--memhp-default-state", word, "python3", "-c",
+                      f"{look}; {again}", idle=False), state * 2, word)
+
+
+@test
 def the_exit_status_and_what_is_said_of_errors_come_through():
     result = machine("daxdctl", "destroy-device", "dax7.7")
     require(result.returncode not in (0, 127) and "dax7.7" in result.stderr,

@@ -36,9 +36,10 @@ typedef struct World {
         pthread_cond_t changed;
 
         const Manner *manner;
-        bool region_idle;     /* dax_hmem.region_idle */
-        bool memmap_possible; /* memory_hotplug.memmap_on_memory */
-        uint64_t block_size;  /* of memory */
+        const char *auto_online; /* memhp_default_state, or what the release has */
+        bool region_idle;        /* dax_hmem.region_idle */
+        bool memmap_possible;    /* memory_hotplug.memmap_on_memory */
+        uint64_t block_size;     /* of memory */
 
         Machine *machine;
         Tree *tree;

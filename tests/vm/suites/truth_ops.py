@@ -63,7 +63,7 @@ def make_static_region():
     run("ndctl", "create-namespace", "-f", "-e", namespace, "-m", "devdax", "--map=mem")
 
 
-if MANNER != "not-idle" and BOOT == 1:
+if BOOT == 1:
     @test
     def boot_is_told():
         operations("boot", "--boot")
