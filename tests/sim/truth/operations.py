@@ -21,6 +21,10 @@ The verbs:
     keep DEVICE SIZE, touch DEVICE      keep mapped; read its first byte
     fill DEVICE OFFSET SIZE TEXT        the text at the start of each page
     peek DEVICE OFFSET                  the text that is there
+    use BLOCK SIZE TEXT                 a process has memory of the block, the text at the start of
+                                        each page, and ends; see waiting.py
+    find DEVICE SIZE TEXT               of so many pages, how many begin with the text: none, some
+                                        or most
     iomem REGION, refcnt MODULE, reset, look
     pin|occupy BLOCK, unpin             a page of it cannot move, or is the kernel's; see waiting.py
     interrupt SIGNAL OPERATION...       in another process, which gets the signal when the block
@@ -52,7 +56,7 @@ import traces
 from generate import Generator
 from machine import (BUS, MEMORY, Machine, Uevents, attribute, device_names, errno_name,
                      is_imitation, link_name, parse_bytes, read, write)
-from waiting import Writer, die_with_parent, occupy, pin, write_once
+from waiting import Writer, die_with_parent, occupy, pin, use, write_once
 
 # What an operation may take before it counts as hanging; emulated machines are slow.
 LIMIT_SECONDS = 60
@@ -211,7 +215,20 @@ class Executor:
         with self.mapped(device, str(at - at % align), str(align)) as memory:
             return memory[at % align:at % align + 32].split(b"\0")[0].decode("latin-1")
 
-    # --- who waits
+    def do_find(self, device, size, text):
+        """Not exactly: some of the pages that somebody gave back others have had since."""
+        wanted, word = parse_bytes(size) // PAGE, text.encode()
+        length = attribute(f"{self.machine.folder(device)}/size")
+        with self.mapped(device, "0", length) as memory:
+            found = sum(memory[at:at + len(word)] == word for at in range(0, len(memory), PAGE))
+        if found in range(wanted - wanted // 8, wanted + 1):
+            return "most"
+        return f"some: {found}" if found else "none"
+
+    # --- who has memory, and who waits
+
+    def do_use(self, block, size, text):
+        use(self.machine, block, parse_bytes(size), text.encode())
 
     def do_pin(self, block):
         self.pins.append(pin(self.machine, block))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What makes others wait, and who waits: pages that cannot be moved or never will, and operations in
-processes of their own, which get signals."""
+"""Who has memory, what makes others wait, and who waits: pages that cannot be moved or never will,
+and operations in processes of their own, which get signals."""
 
 import ctypes
 import errno
@@ -48,6 +48,35 @@ def await_that(predicate, what):
 
 
 # --- pages ------------------------------------------------------------------------------------
+
+
+def use(machine, block, size, text):
+    """A process has so much memory, puts the text at the start of each page, and ends. The block
+    must be the only one of its node that is online, and in the zone Movable."""
+    if is_imitation():
+        from control import Control  # there is one in the imitation only
+
+        with Control() as sim:
+            number = int(machine.block_name(block).removeprefix("memory"))
+            sim.fill(number * machine.block_size, size, text.decode().ljust(PAGE))
+        return
+    child = os.fork()
+    if child == 0:
+        try:
+            fill_own_memory(machine, block, size, text)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if status := os.waitpid(child, 0)[1]:
+        raise RuntimeError(f"who was to have the memory ended with status {status}")
+
+
+def fill_own_memory(machine, block, size, text):
+    die_with_parent()
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    take_from_node_of(machine, block)
+    for at in range(0, size, PAGE):
+        memory[at:at + len(text)] = text
 
 
 def pin(machine, block):
