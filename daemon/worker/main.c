@@ -23,7 +23,6 @@
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 
 static int refuse(WorkerDone *done, int error, const char *what) {
         return result_set(done, WORKER_BAD_REQUEST, error, NULL, "%s", what);
@@ -186,6 +185,26 @@ static int start_failed(const char *what, int error) {
         return EXIT_FAILURE;
 }
 
+/*
+ * It is the standard input: so who has all the capabilities needs no library but libc. Not passed
+ * on.
+ */
+static int open_connection(int *ret_fd) {
+        int domain = 0, type = 0;
+        socklen_t size = sizeof(int);
+
+        if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0 ||
+            getsockopt(STDIN_FILENO, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+                return -errno;
+        if (domain != AF_UNIX || type != SOCK_SEQPACKET)
+                return -ENOTCONN;
+        if (fcntl(STDIN_FILENO, F_SETFD, FD_CLOEXEC) < 0)
+                return -errno;
+
+        *ret_fd = STDIN_FILENO;
+        return 0;
+}
+
 static void close_worker(Worker *worker) {
         worker_deinit(worker);
 }
@@ -194,10 +213,9 @@ int main(void) {
         _cleanup_(close_worker) Worker worker = WORKER_INIT;
         int r;
 
-        if (sd_listen_fds(1) != 1 ||
-            sd_is_socket_unix(SD_LISTEN_FDS_START, SOCK_SEQPACKET, 0, NULL, 0) <= 0)
-                return start_failed("the connection", -ENOTCONN);
-        worker.fd = SD_LISTEN_FDS_START;
+        r = open_connection(&worker.fd);
+        if (r < 0)
+                return start_failed("the connection", r);
         if (!peer_is_daxd(worker.fd))
                 return start_failed("the peer", -EPERM);
 

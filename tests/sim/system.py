@@ -180,7 +180,7 @@ class System:
 
     def start_workers(self, wrapper=()):
         """daxd-worker.socket: one process for each connection. `wrapper`: words before each."""
-        words = ["systemd-socket-activate", "--seqpacket", "--accept"]
+        words = ["systemd-socket-activate", "--seqpacket", "--accept", "--inetd"]
         words += [f"--setenv={name}" for name in PASSED_ON if name in os.environ]
         listener = listen(WORKER_SOCKET, socket.SOCK_SEQPACKET, 0o600, "daxd")
         self.workers = start_with_socket("worker", listener,
