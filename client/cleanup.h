@@ -32,6 +32,11 @@ static inline void json_putp(json_object **object) {
         json_object_put(*object);
 }
 
+static inline void tokener_freep(json_tokener **tokener) {
+        if (*tokener)
+                json_tokener_free(*tokener);
+}
+
 /** steal_json() - hand over an owned local: its cleanup then does nothing */
 static inline json_object *steal_json(json_object **object) {
         json_object *stolen = *object;

@@ -3,9 +3,9 @@
 /*
  * What a device is to be.
  *
- * The --input file is one device as "list -M" prints it, daxdctl's or daxctl's.
- * daxdctl's has "ranges", offsets in the region in their order; daxctl's has only
- * "mappings", physical addresses, last one first, so page_offset tells the order.
+ * Of a device in an --input file daxdctl has listed "ranges", offsets in the
+ * region in their order; daxctl only "mappings", physical addresses, last one
+ * first, so page_offset tells the order.
  */
 
 #include "client/shape.h"
@@ -17,49 +17,21 @@
 #include "client/bus.h"
 #include "client/cleanup.h"
 #include "client/fields.h"
-#include "client/file.h"
+#include "client/input.h"
 #include "client/job.h"
 #include "client/name.h"
 #include "client/report.h"
-
-/* A number, or a text with one as -u prints addresses. */
-static bool field_size(json_object *object, const char *key, uint64_t *ret_size) {
-        return field_uint(object, key, ret_size) ||
-               size_parse(field_string(object, key), ret_size) == 0;
-}
-
-static int input_refuse(const char *path, const char *what) {
-        report("%s: %s; give one device as 'daxdctl list -M' prints it without -u", path, what);
-        return -EINVAL;
-}
 
 static int mapping_compare(const void *a, const void *b) {
         json_object *const *first = a, *const *second = b;
         uint64_t first_page = 0, second_page = 0;
 
-        field_size(*first, "page_offset", &first_page);
-        field_size(*second, "page_offset", &second_page);
+        input_size(*first, "page_offset", &first_page);
+        input_size(*second, "page_offset", &second_page);
         return (first_page > second_page) - (first_page < second_page);
 }
 
-static bool extent_from_json(json_object *value, bool physical, Extent *ret_extent) {
-        Extent extent = { 0 };
-        uint64_t end;
-
-        if (!physical)
-                return field_size(value, "offset", &ret_extent->offset) &&
-                       field_size(value, "size", &ret_extent->size) && ret_extent->size > 0;
-
-        if (!field_size(value, "start", &extent.offset) || !field_size(value, "end", &end) ||
-            end < extent.offset || end == UINT64_MAX)
-                return false;
-
-        extent.size = end - extent.offset + 1;
-        *ret_extent = extent;
-        return true;
-}
-
-static int shape_read_ranges(Shape *shape, const char *path) {
+static int shape_read_ranges(Shape *shape) {
         json_object *ranges = field_array(shape->input, "ranges");
 
         shape->physical = !ranges;
@@ -78,28 +50,8 @@ static int shape_read_ranges(Shape *shape, const char *path) {
                 return report_oom();
 
         for (size_t i = 0; i < shape->n_ranges; i++)
-                if (!extent_from_json(json_object_array_get_idx(ranges, i), shape->physical,
-                                      &shape->ranges[i]))
-                        return input_refuse(path, shape->physical ? "bad \"mappings\"" :
-                                                                    "bad \"ranges\"");
-
-        return 0;
-}
-
-static int shape_read_sizes(Shape *shape, const char *path) {
-        json_object *unused;
-
-        if (json_object_object_get_ex(shape->input, "size", &unused)) {
-                if (!field_size(shape->input, "size", &shape->size))
-                        return input_refuse(path, "\"size\" is no number");
-                shape->given |= OPTION_SIZE;
-        }
-
-        if (json_object_object_get_ex(shape->input, "align", &unused)) {
-                if (!field_size(shape->input, "align", &shape->align))
-                        return input_refuse(path, "\"align\" is no number");
-                shape->given |= OPTION_ALIGN;
-        }
+                (void)input_extent(json_object_array_get_idx(ranges, i), shape->physical,
+                                   &shape->ranges[i]);
 
         return 0;
 }
@@ -121,37 +73,19 @@ static void shape_read_words(Shape *shape) {
         }
 }
 
-/* A list of one, as `daxdctl list -d` prints it, is that one. */
-static json_object *take_only(json_object *value) {
-        json_object *only;
-
-        if (!json_object_is_type(value, json_type_array) || json_object_array_length(value) != 1)
-                return value;
-
-        only = json_object_get(json_object_array_get_idx(value, 0));
-        json_object_put(value);
-        return only;
-}
-
 static int shape_read_input(Shape *shape, const char *path) {
-        _cleanup_free_ char *text = NULL;
-        enum json_tokener_error error;
         int r;
 
-        r = file_read(path, &text);
+        r = input_read(path, &shape->input);
         if (r < 0)
                 return r;
 
-        shape->input = json_tokener_parse_verbose(text, &error);
-        if (!shape->input)
-                return input_refuse(path, json_tokener_error_desc(error));
-        shape->input = take_only(shape->input);
-        if (!json_object_is_type(shape->input, json_type_object))
-                return input_refuse(path, "this is no JSON object, nor an array of one");
-
         shape_read_words(shape);
-        r = shape_read_sizes(shape, path);
-        return r < 0 ? r : shape_read_ranges(shape, path);
+        if (input_size(shape->input, "size", &shape->size))
+                shape->given |= OPTION_SIZE;
+        if (input_size(shape->input, "align", &shape->align))
+                shape->given |= OPTION_ALIGN;
+        return shape_read_ranges(shape);
 }
 
 static int shape_read_options(Shape *shape, const Options *options) {
@@ -177,6 +111,16 @@ static int shape_read_options(Shape *shape, const Options *options) {
         memcpy(shape->ranges, options->ranges, options->n_ranges * sizeof(*shape->ranges));
         shape->n_ranges = options->n_ranges;
         return 0;
+}
+
+/* Without a size a device gets all that there is: that is asked for by giving no file. */
+static int shape_check_input(const Shape *shape) {
+        if (!shape->input || (shape->given & (OPTION_SIZE | OPTION_RANGES)))
+                return 0;
+
+        report("the --input file has no \"size\": give one device as 'daxdctl list -M' prints it, or "
+               "add --size");
+        return -EINVAL;
 }
 
 /* Exact ranges say the size, so a size that was given besides must be theirs. */
@@ -216,7 +160,8 @@ int shape_init(Shape *shape, const Options *options) {
         r = shape_read_options(shape, options);
         if (r < 0)
                 return r;
-        return shape_check_size(shape);
+        r = shape_check_input(shape);
+        return r < 0 ? r : shape_check_size(shape);
 }
 
 void shape_deinit(Shape *shape) {

@@ -116,6 +116,33 @@ def daxdctl_and_daxctl_see_the_same():
 
 
 @fresh
+def what_is_no_device_makes_none():
+    run("daxdctl", "create-device", "-s", "4M")
+    before = shown()
+    for text, words in (
+            ('{"sise": "128M"}', ['no "sise"', 'did you mean "size"?']),
+            ('{"size": 4194304, "lable": "z"}', ['no "lable"', 'did you mean "label"?']),
+            ('{"size": 4194304, "label": 5}', ['"label" is 5', "a text"]),
+            ('{"size": 4194304, "movable": "no"}', ['"movable" is "no"', "true or false"]),
+            ('{"size": 4194304, "chardev": "cache"}', ['"chardev" is "cache"']),
+            ('{"size": "256.00 MiB (268.44 MB)"}', ['"size" is "256.00 MiB', "without -u"]),
+            ('{"size": 4194304, "ranges": [{"ofset": 0, "size": 4194304}]}', ['"ranges" is']),
+            ('{"size": 4194304} {"size": 1}', ['behind the device: {"size": 1}']),
+            ('{"size": 4194304', ["no JSON", "end of data"]),
+            ("{}", ['no "size"', "--size"]), ('{"mode": "devdax"}', ['no "size"']),
+            (run("daxdctl", "list", "-R", "-r", 0), ['no "path"']),
+            (layout({"name": "one", "size": "4M"}), ['no "version"'])):
+        for verb in (["create-device"], ["reconfigure-device", "dax0.0"]):
+            result = attempt("daxdctl", *verb, "--input", "-", stdin=text)
+            equal(result.returncode, 2, f"exit status for {text}")
+            for word in words:
+                require(word in result.stderr, result.stderr)
+            equal(result.stderr.count("\n"), 1, "lines")
+    equal(shown(), before, "devices")
+    run("daxdctl", "create-device", "--input", "-", "-s", "4M", stdin='{"mode": "devdax"}\n')
+
+
+@fresh
 def wiped_is_wiped():
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
