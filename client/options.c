@@ -188,6 +188,29 @@ static int option_refuse(int value, uint32_t accepts, char *argv[]) {
         return -EINVAL;
 }
 
+static int check_contradictions(const Options *options) {
+        static const uint32_t contradictions[] = {
+                OPTION_WIPE | OPTION_NO_WIPE,
+                OPTION_NO_ONLINE | OPTION_NO_MOVABLE,
+        };
+        const char *names[N_OPTIONS];
+
+        for (size_t i = 0; i < sizeof(contradictions) / sizeof(contradictions[0]); i++) {
+                size_t n = 0;
+
+                if ((options->given & contradictions[i]) != contradictions[i])
+                        continue;
+                for (size_t k = 0; k < N_OPTIONS; k++)
+                        if (option_table[k].flag & contradictions[i])
+                                names[n++] = option_table[k].name;
+                report("--%s and --%s contradict each other: leave one of them out", names[0],
+                       names[1]);
+                return -EINVAL;
+        }
+
+        return 0;
+}
+
 int options_parse(Options *options, uint32_t accepts, int argc, char *argv[]) {
         struct option longs[N_OPTIONS + 1] = { 0 };
         char shorts[2 * N_OPTIONS + 2] = ":";
@@ -223,7 +246,7 @@ int options_parse(Options *options, uint32_t accepts, int argc, char *argv[]) {
 
         options->args = argv + optind;
         options->n_args = (size_t)(argc - optind);
-        return 0;
+        return check_contradictions(options);
 }
 
 void options_deinit(Options *options) {

@@ -143,6 +143,17 @@ def what_is_no_device_makes_none():
 
 
 @fresh
+def options_that_contradict_each_other_are_refused():
+    for one, other in (("--wipe", "--no-wipe"), ("--no-online", "--no-movable")):
+        for given in ((one, other), (other, one)):
+            result = attempt("daxdctl", "create-device", "-s", BLOCK, "-m", "system-ram", *given)
+            equal((result.returncode, result.stderr),
+                  (2, f"daxdctl: {one} and {other} contradict each other: leave one of them out\n"),
+                  f"what comes of {given}")
+    equal(shown(), {}, "devices")
+
+
+@fresh
 def wiped_is_wiped():
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
