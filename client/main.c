@@ -166,6 +166,9 @@ static bool verb_check_arguments(const Verb *verb, const Options *options) {
         if (options->n_args < least)
                 report("%s needs %s; see 'daxdctl %s --help'", verb->name,
                        verb->many ? "a device, or all" : "a file", verb->name);
+        else if (options->n_args > most && (verb->accepts & OPTION_DEV))
+                report("'%s' is one too many for %s; for one device give -d %s",
+                       options->args[most], verb->name, options->args[most]);
         else if (options->n_args > most)
                 report("'%s' is one too many for %s; see 'daxdctl %s --help'", options->args[most],
                        verb->name, verb->name);

@@ -47,6 +47,14 @@ def daxdctl_and_daxctl_list_the_same():
 
 
 @test
+def who_lists_one_device_is_told_how():
+    result = machine("daxdctl", "list", "cache")
+    equal((result.returncode, result.stderr),
+          (2, "daxdctl: 'cache' is one too many for list; for one device give -d cache\n"),
+          "what comes of it")
+
+
+@test
 def busctl_shows_what_there_is():
     tree = printed("busctl", "tree", "--list", "org.daxd1").split()
     for path in ("/org/daxd1/device/dax0_2e2", "/org/daxd1/region/1", "/org/daxd1/layout/tiers"):
