@@ -387,7 +387,12 @@ static uint64_t add_clamped(uint64_t a, uint64_t b) {
         return __builtin_add_overflow(a, b, &sum) ? UINT64_MAX : sum;
 }
 
-/* What the entries need, DAX_SIZE_REST being one unit, and what others keep from them. */
+/* Of the rest it is one unit. */
+static uint64_t entry_needs(const Entry *entry) {
+        return entry->device->size == DAX_SIZE_REST ? entry->unit : entry->device->size;
+}
+
+/* What the entries need, and what others keep from them. */
 static void want_sum(const Want *want, uint64_t *ret_needed, uint64_t *ret_taken) {
         *ret_needed = 0;
         *ret_taken = dax_ranges_size(&want->region->leaked);
@@ -397,45 +402,105 @@ static void want_sum(const Want *want, uint64_t *ret_needed, uint64_t *ret_taken
                 const Entry *entry = want_entry_of(want, device);
 
                 if (entry)
-                        *ret_needed = add_clamped(*ret_needed, device->size == DAX_SIZE_REST ?
-                                                                       entry->unit :
-                                                                       device->size);
+                        *ret_needed = add_clamped(*ret_needed, entry_needs(entry));
                 else
                         *ret_taken += device->size;
         }
 }
 
 /* The entry that needs most: the one to look at first when there is not enough. */
-static const char *want_largest(const Want *want) {
-        const char *name = "";
-        uint64_t most = 0;
+static const Entry *want_largest(const Want *want) {
+        const Entry *largest = NULL;
 
         for (size_t i = 0; i < want->layout->n_devices; i++) {
                 const Entry *entry = &want->entries[i];
 
-                if (entry->device->size == DAX_SIZE_REST || entry->device->size < most)
-                        continue;
-                name = entry->says->name;
-                most = entry->device->size;
+                if (!largest || entry_needs(entry) >= entry_needs(largest))
+                        largest = entry;
         }
 
-        return name;
+        return largest;
+}
+
+typedef struct Advice {
+        char text[192];
+} Advice;
+
+/* Why the rest for @entry cannot be less than its unit, and what to do. */
+static const char *entry_explain_unit(const Entry *entry) {
+        if (entry->unit == UNIT_MIN)
+                return "no device has less: leave something out";
+
+        return entry->unit > entry->device->align ?
+                       "a memory block: leave it out or make it devdax" :
+                       "its alignment: give it a smaller one";
+}
+
+/* What the entries can do when there is not enough. */
+static Advice want_advise(const Want *want) {
+        const Entry *entry = want_largest(want);
+        const char *name = entry ? entry->says->name : "";
+        Advice advice = {};
+
+        if (entry && entry->device->size == DAX_SIZE_REST)
+                snprintf(advice.text, sizeof(advice.text), "the rest for \"%s\" is %s at least, %s",
+                         name, text_size(entry->unit).text, entry_explain_unit(entry));
+        else
+                snprintf(advice.text, sizeof(advice.text), "make the devices smaller, \"%s\" first",
+                         name);
+        return advice;
+}
+
+/* The first device that keeps memory and that no entry claims, and how many others do. */
+static const DaxDevice *want_unclaimed(const Want *want, size_t *ret_others) {
+        const DaxDevice *first = NULL;
+
+        *ret_others = 0;
+        for (size_t i = 0; i < want->region->n_devices; i++) {
+                const DaxDevice *device = want->region->devices[i];
+
+                if (device->size == 0 || want_entry_of(want, device))
+                        continue;
+                if (first)
+                        ++*ret_others;
+                else
+                        first = device;
+        }
+
+        return first;
+}
+
+/* What can be done about memory that is kept: @first is a device that keeps some, or NULL. */
+static const char *want_advise_kept(const Want *want, const DaxDevice *first) {
+        if (!first)
+                return ", or reboot to have back what leaked";
+
+        return want->layout->prune == LAYOUT_PRUNE_IDLE ?
+                       ", or destroy these" :
+                       ", or have these removed by \"prune\": \"idle\"";
 }
 
 static int want_check_space(const Want *want) {
+        const DaxDevice *first;
         uint64_t needed, taken;
+        size_t others;
+        char names[DAX_NAME_MAX + 40] = "";
 
         want_sum(want, &needed, &taken);
         if (taken <= want->now->size && needed <= want->now->size - taken)
                 return 0;
 
+        first = want_unclaimed(want, &others);
+        if (first && others > 0)
+                snprintf(names, sizeof(names), " (%s and %zu more)", first->name, others);
+        else if (first)
+                snprintf(names, sizeof(names), " (%s)", first->name);
         return want_refuse(want, CONDITION_NO_SPACE,
                            "its devices need %llu bytes together, the region has %llu, of which "
-                           "%llu are kept by devices that no entry claims or have leaked; make the "
-                           "devices smaller, \"%s\" first%s",
+                           "%llu are kept by devices that no entry claims%s or have leaked; %s%s",
                            (unsigned long long)needed, (unsigned long long)want->now->size,
-                           (unsigned long long)taken, want_largest(want),
-                           taken > 0 ? ", or free what is kept" : "");
+                           (unsigned long long)taken, names, want_advise(want).text,
+                           taken > 0 ? want_advise_kept(want, first) : "");
 }
 
 /* Whether an entry says by exact ranges that another device than @except lies on @range. */

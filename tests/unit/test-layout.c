@@ -1388,7 +1388,36 @@ static void test_want_refuses(void **state) {
 
         add_device(part, 0, 0, 512 * MiB, DAX_MODE_DEVDAX, "foreign");
         assert_devices_unwanted("{\"name\":\"a\",\"size\":\"1G\"}", part, CONDITION_NO_SPACE,
-                                "of which 536870912 are kept by devices that no entry claims");
+                                "of which 536870912 are kept by devices that no entry claims "
+                                "(dax1.0) or have leaked; make the devices smaller, \"a\" first, "
+                                "or have these removed by \"prune\": \"idle\"");
+        add_device(part, 1, 512 * MiB, 2 * MiB, DAX_MODE_DEVDAX, "");
+        assert_devices_unwanted("{\"name\":\"a\",\"size\":\"1G\"}", part, CONDITION_NO_SPACE,
+                                "(dax1.0 and 1 more)");
+        add_device(part, 2, 514 * MiB, 510 * MiB, DAX_MODE_DEVDAX, "");
+        assert_devices_unwanted("{\"name\":\"a\",\"size\":\"rest\"}", part, CONDITION_NO_SPACE,
+                                "\"a\" is 2 MiB at least, no device has less");
+}
+
+static void test_want_names_who_needs_too_much(void **state) {
+        _cleanup_region_ DaxRegion *now = make_region(0, START, 512 * MiB);
+        _cleanup_layout_ Layout *memory =
+                parse_devices("", "{\"name\":\"a\",\"size\":\"rest\",\"mode\":\"system-ram\"}");
+
+        (void)state;
+        now->aligns |= GiB;
+        assert_devices_unwanted("{\"name\":\"a\",\"align\":\"1G\",\"size\":\"rest\"}", now,
+                                CONDITION_NO_SPACE,
+                                "the rest for \"a\" is 1 GiB at least, its alignment");
+        assert_devices_unwanted("{\"name\":\"a\",\"align\":\"1G\",\"size\":\"rest\"},"
+                                "{\"name\":\"b\",\"size\":\"512M\"}",
+                                now, CONDITION_NO_SPACE, "the rest for \"a\" is 1 GiB at least");
+        assert_devices_unwanted("{\"name\":\"a\",\"size\":\"rest\"},"
+                                "{\"name\":\"b\",\"size\":\"512M\"}",
+                                now, CONDITION_NO_SPACE, "make the devices smaller, \"b\" first");
+        assert_unwanted_with(memory, (LayoutContext){ .now = now, .block_size = 2 * GiB },
+                             CONDITION_NO_SPACE,
+                             "the rest for \"a\" is 2 GiB at least, a memory block");
 }
 
 static void random_now(uint64_t *seed, DaxRegion *region) {
@@ -1626,6 +1655,7 @@ int main(void) {
                 cmocka_unit_test(test_want_remembered),
                 cmocka_unit_test(test_want_static),
                 cmocka_unit_test(test_want_refuses),
+                cmocka_unit_test(test_want_names_who_needs_too_much),
                 cmocka_unit_test(test_want_is_idempotent),
         };
 
