@@ -422,9 +422,13 @@ int keeper_apply(Keeper *keeper, Layout *layout, const KeeperApply *apply, Keepe
                 return r;
         }
 
-        r = failure_move(failure, &match[0].failure);
+        r = match[0].failure.condition;
         if (r == CONDITION_NO_SUCH_REGION)
                 r = refuse_region(layout, failure);
+        else if (r != 0)
+                r = failure_set(failure, match[0].failure.condition,
+                                "the layout is not applied: %s",
+                                failure_message(&match[0].failure));
         region = match[0].region_id;
         layout_matches_free(match, 1);
         if (r != 0) {

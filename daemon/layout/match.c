@@ -78,10 +78,8 @@ static int match_one(const Layout *layout, const DaxMachine *machine, LayoutMatc
         }
         if (second) {
                 r = failure_set(&match->failure, CONDITION_AMBIGUOUS_LAYOUT,
-                                "%s%s is not applied: its region keys (%s) match region %u and "
-                                "region %u; add keys, such as start and size, so that they match "
-                                "one",
-                                layout->name[0] != '\0' ? "layout " : "the layout", layout->name,
+                                "its region keys (%s) match region %u and region %u; add keys, "
+                                "such as start and size, so that they match one",
                                 key_words(&layout->region).text, first->id, second->id);
                 return MIN(r, 0);
         }
@@ -98,10 +96,9 @@ static int refuse_conflicts(const Layout *const *layouts, size_t n_layouts, Layo
                             matches[i].region_id != matches[k].region_id)
                                 continue;
                         if (failure_set(&matches[i].failure, CONDITION_LAYOUT_CONFLICT,
-                                        "layout %s is not applied: layout %s is for region %u too; "
-                                        "the region is left alone until one of them is removed",
-                                        layouts[i]->name, layouts[k]->name,
-                                        matches[i].region_id) < 0)
+                                        "layout %s is for region %u too; the region is left alone "
+                                        "until one of them is removed",
+                                        layouts[k]->name, matches[i].region_id) < 0)
                                 return -ENOMEM;
                         break;
                 }
@@ -136,10 +133,9 @@ static int refuse_shared_names(const Layout *const *layouts, size_t n_layouts,
                         if (!name)
                                 continue;
                         if (failure_set(&matches[i].failure, CONDITION_LABEL_IN_USE,
-                                        "layout %s is not applied: layout %s has a device \"%s\" "
-                                        "too; give one of them another name, names are unique on "
-                                        "the machine",
-                                        layouts[i]->name, layouts[k]->name, name) < 0)
+                                        "layout %s has a device \"%s\" too; give one of them "
+                                        "another name, names are unique on the machine",
+                                        layouts[k]->name, name) < 0)
                                 return -ENOMEM;
                         break;
                 }

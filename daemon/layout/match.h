@@ -10,7 +10,8 @@
  * What came out for one layout, by failure.condition: NONE: it is the layout of region_id;
  * NO_SUCH_REGION: it is pending; AMBIGUOUS_LAYOUT: several regions match; LAYOUT_CONFLICT: another
  * layout matches region_id too; LABEL_IN_USE: another region's layout names a device the same. All
- * but the first have a sentence, none of which tells an address.
+ * but the first have a sentence, none of which tells an address. That of a layout that is not
+ * applied only says why: whoever tells it knows the layout.
  */
 typedef struct LayoutMatch {
         bool has_region; /* exactly one region matches */

@@ -986,6 +986,24 @@ def a_layout_that_failed_is_in_sync_when_it_has_been_applied_by_hand():
 
 
 @fresh
+def why_a_layout_is_not_applied_is_said_once():
+    before = len(said("daxd"))
+    with kept("main", layout({"name": "one", "size": "4M"})), \
+            kept("rival", layout({"name": "two", "size": "4M"})):
+        call(ROOT, MANAGER, "Reload", "a{sv}", {})
+        reasons = {name: get(object_path("layout", name), LAYOUT, "StateReason")
+                   for name in ("main", "rival")}
+        for name, other in (("main", "rival"), ("rival", "main")):
+            equal(reasons[name], f"layout {other} is for region 0 too; the region is left alone "
+                  "until one of them is removed", f"why {name} is not applied")
+        lines = [line for line in said("daxd")[before:].splitlines() if "not applied" in line]
+        equal([line.partition("layout ")[2] for line in lines],
+              [f"{name} is not applied: {reason}" for name, reason in reasons.items()],
+              "what is said")
+    call(ROOT, MANAGER, "Reload", "a{sv}", {})
+
+
+@fresh
 def a_job_tells_where_it_comes_from():
     def jobs():
         return [objects[JOB] for objects in managed_objects().values() if JOB in objects]
