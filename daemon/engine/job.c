@@ -169,7 +169,7 @@ static _printf_(4, 5) void job_log(const Job *job, int priority, const char *mes
  */
 static void job_give_up(Job *job, const Failure *why, const DaxRegion *region) {
         _cleanup_failure_ Failure failure = FAILURE_INIT;
-        _cleanup_free_ char *state = region ? report_region(region) : NULL;
+        _cleanup_free_ char *state = region ? report_region(region, job->record) : NULL;
         const char *unread = job_now(job) ? "it cannot be read" : "the region is gone";
 
         (void)failure_set(&failure, CONDITION_ROLLBACK_FAILED, "%s%scannot go back: %s; now: %s",

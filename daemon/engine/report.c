@@ -172,7 +172,24 @@ int report_unreachable(int error, Failure *failure) {
                            text_errno(error));
 }
 
-char *report_region(const DaxRegion *region) {
+/* A name goes before the device does, and its access with it. */
+static void report_lost_names(const DaxRegion *region, const Record *record, FILE *file) {
+        bool lost = false;
+
+        for (size_t i = 0; i < record->n_devices; i++) {
+                const DaxDevice *before = record->devices[i].before;
+
+                if (!before || before->label[0] == '\0' ||
+                    dax_region_find_label(region, before->label))
+                        continue;
+                fprintf(file, "%s'%s'", lost ? ", " : "; no device is called ", before->label);
+                lost = true;
+        }
+        if (lost)
+                fputs(" any more", file);
+}
+
+char *report_region(const DaxRegion *region, const Record *record) {
         char *text = NULL;
         size_t size = 0;
         FILE *file;
@@ -192,6 +209,7 @@ char *report_region(const DaxRegion *region) {
                         fprintf(file, "%s %s %s%s", device->name, text_size(device->size).text,
                                 dax_mode_name(device->mode), device->tainted ? " tainted" : "");
         }
+        report_lost_names(region, record, file);
 
         if (fclose(file) != 0) {
                 free(text);

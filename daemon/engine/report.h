@@ -3,6 +3,7 @@
 
 /* Sentences about what a worker could not do: what was attempted, why not, what the user can do. */
 
+#include "daemon/engine/record.h"
 #include "daemon/engine/workers.h"
 
 /* Each returns the Condition that it set in @failure, or -ENOMEM. */
@@ -17,7 +18,7 @@ int report_unreachable(int error, Failure *failure);
  */
 int report_wiped(const Plan *plan, size_t n, char **ret_whose);
 /*
- * What the devices of @region are, for a person: "dax0.0 64 MiB devdax, dax0.1 empty". NULL: no
- * memory.
+ * What the devices of @region are, for a person: "dax0.0 64 MiB devdax, dax0.1 empty", and which
+ * names devices of @record had that none has now. NULL: no memory.
  */
-char *report_region(const DaxRegion *region);
+char *report_region(const DaxRegion *region, const Record *record);

@@ -670,6 +670,19 @@ def what_another_has_added_gets_no_name():
 
 
 @fresh
+def a_name_that_is_lost_is_told():
+    name = create_device(BLOCK, label="one")
+    create_device(2 * MIB, label="other")
+    sim.fail(errno.EIO, nth=2, times=0)
+    error = refused("RollbackFailed", ask, name, "SetMode", "s", "system-ram")
+    sim.clear()
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    equal(sorted(p["Label"] for p in shown().values()), ["", "other"], "labels")
+    require(error.message.endswith("; no device is called 'one' any more"), error.message)
+    equal(get(REGION_PATH, REGION_FACE, "StateReason"), error.message, "StateReason")
+
+
+@fresh
 def who_is_killed_in_a_transaction_is_followed_by_one_who_settles_it():
     before = sim.count()
     with sim.stopped(path="*/device_dax/bind") as stop:

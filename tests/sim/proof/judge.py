@@ -187,21 +187,27 @@ def size_text(size):
     return f"{size} bytes"
 
 
-def check_told(ground, message, region=0):
-    """RollbackFailed says exactly what is now."""
-    told = message.rpartition("now: ")[2]
-    now = [r for r in ground.sim.state()["regions"] if r["start"] == REGIONS[region].start]
+def check_told(trial, message):
+    """RollbackFailed says exactly what is now, and which names are lost."""
+    start, state = REGIONS[trial.operation.region].start, trial.ground.sim.state()
+    told, _, lost = message.rpartition("now: ")[2].partition("; no device is called ")
+    now = [r for r in state["regions"] if r["start"] == start]
     if not now:
         need(told == "the region is gone", f"the region is gone, and told is '{told}'")
         return
-    leaks = ground.sim.state()["leaks"]
     words = []
     for device in now[0]["devices"]:
         words.append(f"{device['name']} {size_text(device['size'])} {MODES[device['driver']]}" +
-                     " tainted" * is_tainted(device, leaks) if device["size"] else
+                     " tainted" * is_tainted(device, state["leaks"]) if device["size"] else
                      f"{device['name']} empty")
     need(sorted(told.split(", ")) == sorted(words),
          f"told is '{told}', and there is '{', '.join(words)}'")
+    # of devices that the transaction changes
+    had = {entry[6] for entry in trial.before.own
+           if entry[0] == start and len(entry) > 6 and entry not in trial.reference.wanted.own}
+    names = names_of(state)
+    gone = had - {""} - {names.get(device["name"], ("",))[0] for device in now[0]["devices"]}
+    need(set(re.findall("'([^']+)'", lost)) == gone, f"told is that '{lost}' is lost, and it is {gone}")
 
 
 def check_error(error):

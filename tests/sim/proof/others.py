@@ -243,7 +243,7 @@ def classify(trial, now, error, restarted):
     reason = trial.failure() if restarted else \
         error.message if error and error.short == "RollbackFailed" else None
     if reason:
-        judge.check_told(trial.ground, reason, trial.operation.region)
+        judge.check_told(trial, reason)
         return GIVEN_UP
     if now.own == trial.reference.wanted.own and not error:
         return WANTED

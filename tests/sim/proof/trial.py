@@ -65,7 +65,7 @@ class Trial:
         if reason:
             need(hopeless, f"given up, and nothing was in the way: {reason}")
             need(error is not None, f"success, and then given up: {reason}")
-            judge.check_told(ground, reason, self.operation.region)
+            judge.check_told(self, reason)
             result = GIVEN_UP
         else:
             result = self.compare(now, error)
