@@ -156,6 +156,12 @@ int report_read(uint32_t region, const WorkerDone *done, Failure *failure) {
 }
 
 int report_restore(const WorkerDone *done, Failure *failure) {
+        if (done->problem == WORKER_NO_EFFECT)
+                return failure_set(failure, CONDITION_ROLLBACK_FAILED,
+                                   "the kernel accepted the former value, but %s reads '%s' "
+                                   "afterwards",
+                                   done->attribute, done->value);
+
         return failure_set(failure, CONDITION_ROLLBACK_FAILED,
                            "the kernel refused to write '%s' to %s (%s)", done->value,
                            done->attribute, text_errno(done->error));

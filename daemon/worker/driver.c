@@ -38,11 +38,22 @@ static int driver_kernel(const Step *step, int error, const char *driver, const 
 
 /* --- auto_online_blocks around a bind or unbind ----------------------------------------------- */
 
+/* @r is not 0: an errno, or what memory_set_auto_online() returned for @word. */
+static int refuse_auto_online(const Memory *memory, int r, const char *word, WorkerDone *done) {
+        char now[MEMORY_AUTO_ONLINE_MAX];
+
+        if (r < 0)
+                return result_kernel(done, r, word, "memory/auto_online_blocks");
+
+        (void)memory_auto_online(memory, now, sizeof(now));
+        return result_set(done, WORKER_NO_EFFECT, 0, now, "memory/auto_online_blocks");
+}
+
 /*
  * While this is held new memory stays offline, and nobody ends this process before it is put back.
  */
 typedef struct Hold {
-        const Step *step;
+        Step *step;
         int lock_fd;
         char before[MEMORY_AUTO_ONLINE_MAX];
         sigset_t mask;
@@ -52,7 +63,7 @@ static bool hold_changes(const Hold *hold) {
         return hold->before[0] != '\0' && strcmp(hold->before, "offline") != 0;
 }
 
-static int hold_begin(Hold *hold, const Step *step) {
+static int hold_begin(Hold *hold, Step *step) {
         const Memory *memory = &step->worker->memory;
         sigset_t block;
         int r;
@@ -79,7 +90,8 @@ static int hold_begin(Hold *hold, const Step *step) {
                 return r;
         }
         r = memory_set_auto_online(memory, "offline");
-        return r < 0 ? result_kernel(step->done, r, "offline", "memory/auto_online_blocks") : 0;
+        step->is_final = r > 0;
+        return r != 0 ? refuse_auto_online(memory, r, "offline", step->done) : 0;
 }
 
 /* Unless someone else has changed it meanwhile. The lock is held. */
@@ -95,21 +107,23 @@ static int put_auto_online_back(const Memory *memory, const char *word) {
 
 /* Puts it back. Returns @result, or its own failure. */
 static int hold_end(Hold *hold, int result) {
-        const Step *step = hold->step;
+        Step *step = hold->step;
         WorkerDone told = *step->done;
         int r = 0;
 
         if (hold_changes(hold))
                 r = put_auto_online_back(&step->worker->memory, hold->before);
         /* who restores it once more does no harm */
-        if (hold_changes(hold) && r >= 0 && step_note(step, WORKER_AUTO_ONLINE_LINE, "") != 0)
+        if (hold_changes(hold) && r == 0 && step_note(step, WORKER_AUTO_ONLINE_LINE, "") != 0)
                 *step->done = told;
 
         closep(&hold->lock_fd);
         (void)sigprocmask(SIG_SETMASK, &hold->mask, NULL);
-        if (r < 0 && result == 0)
-                return result_kernel(step->done, r, hold->before, "memory/auto_online_blocks");
-        return result;
+        if (r == 0 || result != 0)
+                return result;
+
+        step->is_final = r > 0;
+        return refuse_auto_online(&step->worker->memory, r, hold->before, step->done);
 }
 
 static int restore_auto_online(const Memory *memory, const char *word, WorkerDone *done) {
@@ -122,7 +136,7 @@ static int restore_auto_online(const Memory *memory, const char *word, WorkerDon
         r = memory_lock_auto_online(true, &lock_fd);
         if (r >= 0)
                 r = put_auto_online_back(memory, word);
-        return r < 0 ? result_kernel(done, r, word, "memory/auto_online_blocks") : 0;
+        return r != 0 ? refuse_auto_online(memory, r, word, done) : 0;
 }
 
 /* The kernel does not say which ids there are, but one that is not there may be taken back, too. */

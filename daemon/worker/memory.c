@@ -135,16 +135,16 @@ int memory_auto_online(const Memory *memory, char *buffer, size_t size) {
 
 int memory_set_auto_online(const Memory *memory, const char *word) {
         char text[MEMORY_AUTO_ONLINE_MAX];
-        int r;
+        int r, written;
 
-        r = attribute_write(memory->dir, AUTO_ONLINE, word);
-        if (r < 0 && r != -EINTR)
-                return r;
+        written = attribute_write(memory->dir, AUTO_ONLINE, word);
+        if (written < 0 && written != -EINTR)
+                return written;
         r = memory_auto_online(memory, text, sizeof(text));
-        if (r < 0)
+        if (r < 0 || strcmp(text, word) == 0)
                 return r;
 
-        return strcmp(text, word) == 0 ? 0 : -EIO;
+        return written < 0 ? written : 1;
 }
 
 int memory_lock_auto_online(bool wait, int *ret_fd) {

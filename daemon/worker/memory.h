@@ -35,6 +35,7 @@ int memory_find_block(const Memory *memory, uint64_t region_start, uint64_t regi
 
 /* What becomes of memory that is added: "" where the kernel does not say. */
 int memory_auto_online(const Memory *memory, char *buffer, size_t size);
+/* Returns 0, 1 when the kernel accepted it without effect, or an errno. */
 int memory_set_auto_online(const Memory *memory, const char *word);
 bool memory_is_auto_online_word(const char *word);
 /*

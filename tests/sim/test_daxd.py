@@ -752,6 +752,27 @@ def auto_online_blocks_goes_back_to_what_it_was():
     agree()
 
 
+@fresh
+def a_switch_that_does_nothing_is_not_said_to_have_refused():
+    def make(error):
+        message = refused(error, create_device, BLOCK, mode="system-ram").message
+        sim.clear()
+        return message
+
+    write(f"{MEMORY}/auto_online_blocks", "online")
+    before = sim.count()
+    sim.skip(path="*/auto_online_blocks", value="offline", times=0)
+    message = make("Kernel")
+    require("accepted it, but memory/auto_online_blocks reads 'online' afterwards" in message,
+            message)
+    equal(sum("auto_online" in w.path for w in sim.writes(before)), 1, "how often it was tried")
+    sim.skip(path="*/auto_online_blocks", value="online", times=0)
+    message = make("RollbackFailed")
+    for words in ("accepted it, but memory/auto_online_blocks reads 'offline' afterwards",
+                  "accepted the former value, but memory/auto_online_blocks reads 'offline'"):
+        require(words in message, message)
+
+
 def made_while_killed(kill):
     """Makes a device that is bound by its id, and kills before the id is taken back."""
     with sim.stopped(path="*/kmem/remove_id") as stop:
