@@ -289,9 +289,9 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
  * For a device that the driver does not take of its own accord. new_id at once attaches the driver
  * to whatever it matches now, so what was caught with it is let go again. The id is never left
  * behind: names are reused, and the next new_id would catch whoever has this one. *@ret_bind is
- * what binding said. Binds are locked.
+ * what binding said, by *@ret_attribute. Binds are locked.
  */
-static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
+static int bind_by_id(Step *step, const char *driver, int *ret_bind, const char **ret_attribute) {
         _cleanup_kernel_names_ KernelNames before = {};
         const char *name = step->device.name;
         char now[64] = "";
@@ -305,10 +305,13 @@ static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
         if (r != 0)
                 return r;
 
+        *ret_attribute = "new_id";
         *ret_bind = driver_write(driver, "new_id", name);
         if (*ret_bind >= 0 &&
-            (kernel_device_driver(&step->device, now, sizeof(now)) < 0 || now[0] == '\0'))
+            (kernel_device_driver(&step->device, now, sizeof(now)) < 0 || now[0] == '\0')) {
+                *ret_attribute = "bind";
                 *ret_bind = bind_plainly(step, driver); /* now it says why */
+        }
 
         problem = release_bystanders(step, driver, &before);
         r = driver_write(driver, "remove_id", name);
@@ -319,6 +322,7 @@ static int bind_by_id(Step *step, const char *driver, int *ret_bind) {
 }
 
 static int bind_device(Step *step, const char *driver) {
+        const char *attribute = "bind";
         char now[64];
         int r, written;
         bool plainly;
@@ -335,7 +339,7 @@ static int bind_device(Step *step, const char *driver) {
         if (written == -ENODEV) {
                 r = binds_lock(step->worker, driver, true);
                 r = r < 0 ? driver_kernel(step, r, driver, "new_id", step->device.name) :
-                            bind_by_id(step, driver, &written);
+                            bind_by_id(step, driver, &written, &attribute);
                 binds_unlock(step->worker, driver);
                 if (r != 0)
                         return r;
@@ -355,7 +359,7 @@ static int bind_device(Step *step, const char *driver) {
                 return result_set(step->done, WORKER_BOUND, EBUSY, now, "devices/%s/driver",
                                   step->device.name);
 
-        return written < 0 ? driver_kernel(step, written, driver, "bind", step->device.name) :
+        return written < 0 ? driver_kernel(step, written, driver, attribute, step->device.name) :
                              result_set(step->done, WORKER_NO_EFFECT, 0, step->device.name,
                                         "drivers/%s/bind", driver);
 }

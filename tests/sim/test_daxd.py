@@ -773,6 +773,14 @@ def a_switch_that_does_nothing_is_not_said_to_have_refused():
         require(words in message, message)
 
 
+@fresh
+def of_new_id_and_bind_the_one_that_failed_is_named():
+    sim.fail(errno.ENODEV, path="*/kmem/bind", times=0)
+    sim.fail(errno.EIO, path="*/kmem/new_id", times=0)
+    message = refused("Kernel", create_device, BLOCK, mode="system-ram").message
+    require("refused to write 'dax0.0' to drivers/kmem/new_id (EIO)" in message, message)
+
+
 def made_while_killed(kill):
     """Makes a device that is bound by its id, and kills before the id is taken back."""
     with sim.stopped(path="*/kmem/remove_id") as stop:
