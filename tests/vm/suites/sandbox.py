@@ -86,7 +86,7 @@ def probe():
 def probed(unit):
     """Runs this file in a copy of the unit that differs in nothing but what it runs."""
     other = ("ExecStart=", "Type=", "BusName=", "WatchdogSec=", "Restart=", "RestartSec=",
-             "StandardOutput=", "Before=daxd.service")
+             "StandardInput=", "StandardOutput=", "Before=daxd.service")
     # Without what the unit would start or wait for.
     lines = [line for line in run("systemctl", "cat", unit).splitlines()
              if not line.startswith(other) and not line.startswith(("#", "Wants="))]
