@@ -94,4 +94,38 @@ def the_exit_status_and_what_is_said_of_errors_come_through():
     equal(machine("no-such-program").returncode, 127, "the exit status of a program that is not there")
 
 
+@test
+def regions_are_given_as_people_write_sizes():
+    listed = json.loads(printed("--regions", "256m@0x100000000,CXL,node=2", "--regions", "2097152@8589934592",
+                                "--", "daxdctl", "list", "-R", idle=False))
+    equal([(region["start"], region["size"], region["target_node"]) for region in listed],
+          [(0x100000000, 256 * MIB, 2), (0x200000000, 2 * MIB, 0)], "the regions")
+
+
+# Words of the runner, and what is said of them.
+MISTAKES = (
+    (("--regions", "foo"), "'foo': give SIZE@START"), (("--regions", "1G"), "'1G': give SIZE@START"),
+    (("--regions", "1X@0x100000000"), "'1X@0x100000000': give SIZE@START"),
+    (("--regions", "1G@0x100000000,bogus"), "'bogus' is none of hmem, cxl, pmem, node=N"),
+    (("--regions", "1G@0x100000000,node=x"), "'node=x' is none of"),
+    (("--regions", "1G@0x100000000,node=1024"), "a node below 1024"),
+    (("--regions", "1G@0x100000000,serial=0x10000000000000000"), "within 64 bits"),
+    (("--regions", "0@0x100000000"), "above 0"), (("--regions", "3M@0x100000000"), "multiples of 2M"),
+    (("--regions", "2M@0x100001000"), "multiples of 2M"), (("--regions", "2M@0"), "from 512M"),
+    (("--regions", "16777216T@2G"), "'16777216T@2G': give SIZE@START"),
+    (("--regions", "16777216T@0x80000000"), "within 64 bits"),
+    (("--regions", "1G@0x100000000") * 2, "overlap"),
+    (("--layout", "/nonexistent"), "'/nonexistent' is no file"), (("--layout", __file__), ".json"),
+    (("--kernel", "5.10"), "choose from '6.1', '6.12'"), (("--bogus",), "--bogus"), ((), "say what to run"))
+
+
+@test
+def a_mistake_is_told_in_one_sentence():
+    for words, wanted in MISTAKES:
+        result = attempt(HERE / "run", "--build", BUILD, *words, *["true"] * bool(words))
+        equal((result.returncode, result.stdout, result.stderr.count("\n")), (2, "", 1),
+              f"what came of {words}, which says {result.stderr!r}")
+        require(wanted in result.stderr, f"{words} is answered by {result.stderr!r}")
+
+
 main()
