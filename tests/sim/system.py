@@ -84,10 +84,10 @@ class Notify:
 
 
 def start(name, command, **options):
-    """Starts a program whose messages go to a file."""
+    """Starts a program whose messages go to a file. ^C at a terminal is not for it."""
     with open(f"{RUN}/{name}.log", "ab") as log:
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                cwd="/", **options)
+                                cwd="/", start_new_session=True, **options)
 
 
 def start_with_socket(name, listener, command, **options):

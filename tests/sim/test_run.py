@@ -5,7 +5,10 @@ and its workers there, and the runner leaves as its command does.
     test_run.py BUILD KERNEL
 """
 
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 from harness import *
@@ -92,6 +95,7 @@ def the_exit_status_and_what_is_said_of_errors_come_through():
     require(result.returncode not in (0, 127) and "dax7.7" in result.stderr,
             f"exit status {result.returncode}, {result.stderr!r}")
     equal(machine("no-such-program").returncode, 127, "the exit status of a program that is not there")
+    equal(machine("--", "sh", "-c", "kill -KILL $$").returncode, 137, "the status of one that was killed")
 
 
 @test
@@ -126,6 +130,37 @@ def a_mistake_is_told_in_one_sentence():
         equal((result.returncode, result.stdout, result.stderr.count("\n")), (2, "", 1),
               f"what came of {words}, which says {result.stderr!r}")
         require(wanted in result.stderr, f"{words} is answered by {result.stderr!r}")
+
+
+def started(*words):
+    """The runner, when it has come to its first words, and is about to start a machine."""
+    process = subprocess.Popen([HERE / "run", "--build", BUILD, *words], start_new_session=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and "_ctypes" not in read(f"/proc/{process.pid}/maps"):
+        time.sleep(0.001)
+    return process
+
+
+def interrupted(process):
+    """The exit status and what is said, when all at this terminal are told of ^C."""
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    return process.returncode, said
+
+
+@test
+def an_interrupt_ends_it_whenever_it_comes():
+    for step in range(20):
+        process = started("sleep", "60")
+        time.sleep(step * 0.02)
+        equal(interrupted(process), (130, ""), f"what came of it after {step * 20} ms")
+
+
+@test
+def an_interrupt_is_for_the_command():
+    process = started("sh", "-c", "trap 'daxdctl list -R >/dev/null && exit 3' INT; echo; sleep 60 & wait")
+    equal(process.stdout.readline(), "\n", "what the command says")
+    equal(interrupted(process), (3, ""), "what the command made of it")
 
 
 main()
