@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """What whoever tries daxd meets: programs of the system work on the imitated machine, with a bus, daxd
-and its workers there, and the runner leaves as its command does.
+and its workers there, the runner leaves as its command does, and who mistypes what the proof is to try
+is told so.
 
     test_run.py BUILD KERNEL
 """
 
+import re
 import signal
 import subprocess
 import sys
@@ -132,9 +134,9 @@ def a_mistake_is_told_in_one_sentence():
         require(wanted in result.stderr, f"{words} is answered by {result.stderr!r}")
 
 
-def started(*words):
+def started(*words, program="run"):
     """The runner, when it has come to its first words, and is about to start a machine."""
-    process = subprocess.Popen([HERE / "run", "--build", BUILD, *words], start_new_session=True,
+    process = subprocess.Popen([HERE / program, "--build", BUILD, *words], start_new_session=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and "_ctypes" not in read(f"/proc/{process.pid}/maps"):
         time.sleep(0.001)
@@ -161,6 +163,54 @@ def an_interrupt_is_for_the_command():
     process = started("sh", "-c", "trap 'daxdctl list -R >/dev/null && exit 3' INT; echo; sleep 60 & wait")
     equal(process.stdout.readline(), "\n", "what the command says")
     equal(interrupted(process), (3, ""), "what the command made of it")
+
+
+def prove(*words):
+    return attempt(HERE / "proof/prove", "--build", BUILD, *words)
+
+
+# Words of the proof, and what is said of them.
+WRONG = (
+    (("--operation", "nosuch"), "there are create, create-plain,"), (("--seconds", "0"), "not above 0"),
+    (("--most", "0"), "not above 0"), (("--part", "0"), "not above 0"), (("--kernel",), "needs a value"),
+    (("--kernel=5",), "choose from '6.1', '6.12'"), (("--part", "1000", "--way", "killing"), "no point was tried"),
+    (("--only", "create"), "give WAY:OPERATION:POINT"), (("--only", "foo:create:1"), "one of failing, killing"),
+    (("--only", "killing:nosuch:1:before:worker"), "there are create,"),
+    (("--only", "killing:create:1:worker"), "'1:worker' is no point of the way killing: give N:WHEN:WHOM"),
+    (("--only", "killing:create:99:before:worker"), "there is no number 99"),
+    (("--only", "failing:create:1:fail:EFOO"), "there is no errno EFOO"),
+    (("--only", "failing:create:1:fail:EIO+1:stuck:EIO"), "can only be the first"),
+    (("--only", "others:create:1:between:nap"), "WHAT one of resize,"))
+
+
+@test
+def the_proof_refuses_what_it_cannot_try():
+    for words, wanted in WRONG:
+        result = prove(*words)
+        equal((result.returncode, result.stderr.count("\n")), (2, 1),
+              f"what came of {words}, which says {result.stderr!r}")
+        require(wanted in result.stderr and "VIOLATION" not in result.stdout,
+                f"{words} is answered by {result.stderr!r}")
+
+
+@test
+def the_proof_tells_what_a_point_has_come_to():
+    result = prove(f"--kernel={MANNERS}", "--only", "killing:create:1:before:worker")
+    equal((result.returncode, result.stderr), (0, ""), "the end of it")
+    require(f"killing:create:1:before:worker on {MANNERS} has come to: before\n" in result.stdout and
+            "1 points, 0 violations" in result.stdout, f"it says {result.stdout!r}")
+
+
+@test
+def an_interrupted_proof_shows_what_it_has_tried():
+    process = started("--all", "--way", "killing", "--operation", "create", program="proof/prove")
+    require(process.stdout.readline().startswith("seed "), "it says no seed")
+    time.sleep(2)
+    os.killpg(process.pid, signal.SIGINT)
+    told, said = process.communicate(timeout=30)
+    equal((process.returncode, said), (130, ""), "what came of it")
+    for wanted in ("^killing +create +[0-9]+ of [0-9]+ ", "^killing on 6.12: [0-9]+ points, 0 violations"):
+        require(re.search(wanted, told, re.M), f"{wanted} is not in {told!r}")
 
 
 main()
