@@ -69,6 +69,15 @@ def busctl_shows_what_there_is():
 
 
 @test
+def the_manual_of_the_build_is_there():
+    for page in ("client/daxdctl.1", "daxd.8"):
+        if Path(BUILD, page).exists():
+            section, name = page[-1], Path(page).name
+            equal(printed("cat", f"/usr/share/man/man{section}/{name}"), Path(BUILD, page).read_text(),
+                  name)
+
+
+@test
 def regions_that_are_not_idle_are_as_the_kernel_leaves_them():
     mode = "devdax" if MANNERS == "6.1" else "system-ram"
     equal(split(json.loads(printed("daxdctl", "list", "-RDu", idle=False))),
