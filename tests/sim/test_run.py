@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def the_exit_status_and_what_is_said_of_errors_come_through():
             f"exit status {result.returncode}, {result.stderr!r}")
     equal(machine("no-such-program").returncode, 127, "the exit status of a program that is not there")
     equal(machine("--", "sh", "-c", "kill -KILL $$").returncode, 137, "the status of one that was killed")
+
+
+@test
+def the_examples_for_tests_run_as_they_are_printed():
+    text = (HERE / "README.md").read_text()
+    killing, failing = re.findall(r"^    import (?:.*\n(?:    .*\n|\n(?=    ))*)", text, re.M)
+    for example, wanted in ((killing, r"2 \S+/device_dax/bind dax0.0 4\n3 \S+/dax0.0/size 0 0\n"),
+                            (failing, r"org.daxd1.Error.*\n(?:.*\n)*2 \S+ dax0.0 12\n3 \S+/size 0 0\n")):
+        told = printed("--bare", "--region-idle", "python3", "-c", textwrap.dedent(example), idle=False)
+        require(re.search(wanted, told), f"it prints {told!r}")
 
 
 @test
