@@ -34,7 +34,8 @@ static bool record_knows(const Record *record, const DaxDevice *device) {
 
 /*
  * The device that the awaited CREATE made: the only new one, still empty and without a driver, and
- * the youngest. With another agent creating at the same time it cannot be told; then none is taken.
+ * the youngest. That is a guess: the CREATE may have made none, and another agent this one, in just
+ * that moment. Of several, or one that is not so, none is taken.
  */
 static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
                                      bool *ret_unclear) {
