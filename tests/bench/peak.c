@@ -5,9 +5,9 @@
  *
  *     bench-peak FILE COMMAND...
  *
- * Runs the command in a child, with the sockets that systemd has passed, and when it has ended
- * appends a line to FILE: the most KiB that it, or any child that it has awaited, had in memory.
- * Has to be small itself: what it has in memory counts for the child until that runs the command.
+ * Runs the command in a child, and when it has ended appends a line to FILE: the most KiB that it,
+ * or any child that it has awaited, had in memory. Has to be small itself: what it has in memory
+ * counts for the child until that runs the command.
  */
 
 #include <errno.h>
@@ -17,15 +17,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-static void run(char **command) {
-        char pid[16];
-
-        snprintf(pid, sizeof(pid), "%d", getpid());
-        if (getenv("LISTEN_PID") && setenv("LISTEN_PID", pid, 1) < 0)
-                return;
-        execvp(command[0], command);
-}
 
 int main(int argc, char **argv) {
         struct rusage usage;
@@ -38,7 +29,7 @@ int main(int argc, char **argv) {
         }
         child = fork();
         if (child == 0) {
-                run(&argv[2]);
+                execvp(argv[2], &argv[2]);
                 perror(argv[2]);
                 _exit(127);
         }
