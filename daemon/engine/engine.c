@@ -538,19 +538,23 @@ static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Cha
  */
 static int note_owner(Engine *engine, DaxRegion *region, DaxRange range, const DaxDevice *device) {
         const char *owner = dax_device_owner(device);
-        _cleanup_ranges_ DaxRanges mixed = {};
-        int r = 0;
+        _cleanup_ranges_ DaxRanges own = {}, mixed = {};
+        int r;
 
+        r = dax_ranges_append(&own, range);
         for (size_t i = 0; r >= 0 && i < region->n_owned; i++) {
                 DaxRange common = dax_range_common(region->owned[i].range, range);
 
-                if (common.size > 0 && strcmp(region->owned[i].owner, owner) != 0)
-                        r = dax_ranges_append(&mixed, common);
+                if (common.size == 0 || strcmp(region->owned[i].owner, owner) == 0)
+                        continue;
+                r = dax_ranges_append(&mixed, common);
+                if (r >= 0)
+                        r = dax_ranges_subtract(&own, common);
         }
-        if (r >= 0)
-                r = owners_set(engine->owners, region, range, owner);
         for (size_t i = 0; r >= 0 && i < mixed.count; i++)
                 r = owners_set(engine->owners, region, mixed.list[i], DAX_OWNER_UNKNOWN);
+        for (size_t i = 0; r >= 0 && i < own.count; i++)
+                r = owners_set(engine->owners, region, own.list[i], owner);
 
         return r;
 }
@@ -619,9 +623,9 @@ static int put_kept(Engine *engine, DaxRegion *region, const DaxDevice *before,
 }
 
 /*
- * What a transaction has wiped, given to the system, or put back is nobody's old memory. What a
- * device had when it began and has still is that device's, also after one that was left in the
- * middle; but what it had bound on the way, and not wiped, is not.
+ * What a transaction has wiped, or given to the system, is nobody's old memory. What a device had
+ * when it began and has still is that device's, also after one that was left in the middle; but
+ * what was another's then, or was bound on the way and not wiped, is not.
  */
 static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
         int r = 0;
@@ -629,9 +633,11 @@ static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
         for (size_t i = 0; r >= 0 && by->plan && i < by->plan->n_devices; i++) {
                 const PlanDevice *device = &by->plan->devices[i];
                 const DaxDevice *is = device->after;
+                /* what is put back as it was, nobody let in meanwhile, is as dirty as it was */
+                bool wiped = is && (!by->record || by->record->forward || is->wipe != 0);
 
                 if (is && is != device->before &&
-                    (is->mode == DAX_MODE_DEVDAX || is->mode == DAX_MODE_SYSTEM_RAM))
+                    (is->mode == DAX_MODE_SYSTEM_RAM || (is->mode == DAX_MODE_DEVDAX && wiped)))
                         r = put_clean(engine, after, is);
         }
         for (size_t i = 0; r >= 0 && by->record && i < by->record->n_devices; i++) {
@@ -666,19 +672,49 @@ static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
         return r < 0 ? r : put_done(engine, after, by);
 }
 
+/* What @device was when @record began, if that was it; on the way its name can be missing. */
+static const DaxDevice *device_at_first(const Record *record, const DaxDevice *device) {
+        for (size_t i = 0; i < record->n_devices; i++)
+                if (record->devices[i].before && record->devices[i].identity == device->identity &&
+                    strcmp(record->devices[i].name, device->name) == 0)
+                        return record->devices[i].before;
+
+        return device;
+}
+
 /*
  * What a device had that others, or a driver, were in, has its contents from now on: all of it,
- * when it gets other ranges, for then others could get it before it is back at its place.
+ * when it gets other ranges, for then others could get it before it is back at its place. What it
+ * had when @record began is still of whom it was then, unless it is System RAM by now.
  */
-static int note_device(Engine *engine, DaxRegion *region, const PlanDevice *device) {
+static int note_device(Engine *engine, DaxRegion *region, const Record *record,
+                       const PlanDevice *device) {
         const DaxDevice *before = device->before, *after = device->after;
+        const DaxDevice *first = before->mode == DAX_MODE_SYSTEM_RAM ?
+                                         before :
+                                         device_at_first(record, before);
         int r = 0;
 
         if (before->mode != DAX_MODE_SYSTEM_RAM && after &&
             dax_ranges_equal(&before->ranges, &after->ranges))
                 return 0;
-        for (size_t i = 0; r >= 0 && i < before->ranges.count; i++)
-                r = note_owner(engine, region, before->ranges.list[i], before);
+        for (size_t i = 0; r >= 0 && i < before->ranges.count; i++) {
+                _cleanup_ranges_ DaxRanges rest = {};
+
+                r = dax_ranges_append(&rest, before->ranges.list[i]);
+                for (size_t k = 0; r >= 0 && k < first->ranges.count; k++) {
+                        DaxRange both = dax_range_common(before->ranges.list[i],
+                                                         first->ranges.list[k]);
+
+                        if (both.size == 0)
+                                continue;
+                        r = note_owner(engine, region, both, first);
+                        if (r >= 0)
+                                r = dax_ranges_subtract(&rest, both);
+                }
+                for (size_t k = 0; r >= 0 && k < rest.count; k++)
+                        r = note_owner(engine, region, rest.list[k], before);
+        }
 
         return r;
 }
@@ -700,7 +736,7 @@ static int note_unbound(Engine *engine, DaxRegion *region, const PlanDevice *dev
         return r;
 }
 
-int engine_note_owners(Engine *engine, const Plan *plan) {
+int engine_note_owners(Engine *engine, const Record *record, const Plan *plan) {
         DaxRegion *region = dax_machine_find_region(&engine->machine, plan->now->id);
         int r = 0;
 
@@ -709,8 +745,9 @@ int engine_note_owners(Engine *engine, const Plan *plan) {
 
                 if (!device->before || device->action == PLAN_KEEP)
                         continue;
-                r = device->before->mode == DAX_MODE_NONE ? note_unbound(engine, region, device) :
-                                                            note_device(engine, region, device);
+                r = device->before->mode == DAX_MODE_NONE ?
+                            note_unbound(engine, region, device) :
+                            note_device(engine, region, record, device);
         }
 
         return r;

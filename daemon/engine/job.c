@@ -728,7 +728,7 @@ static void job_begin(Job *job) {
         begun = job->record;
         r = job_write_record(job);
         if (r >= 0)
-                r = engine_note_owners(job->engine, job->plan);
+                r = engine_note_owners(job->engine, job->record, job->plan);
         if (r == -ENOSPC && job_is_going_back(job)) {
                 /* the one that is there leads back as well */
                 job_log(job, LOG_WARNING, LOG_MESSAGE_STATE_FILE,

@@ -783,6 +783,27 @@ static int dirty_add(DaxRanges *dirty, DaxRange range, DaxRange within, const Da
         return dax_ranges_append(dirty, (DaxRange){ start, end - start });
 }
 
+/*
+ * Of memory that @owned is about: a device goes on having what was noted as its own while its name
+ * is there; without one it may be half made, not wiped yet.
+ */
+static int dirty_of_owned(const PlanDevice *device, const DaxOwned *owned, DaxRange range,
+                          DaxRanges *dirty) {
+        const DaxDevice *before = device->before;
+        _cleanup_ranges_ DaxRanges others = {};
+        bool own = before && before->mode == DAX_MODE_DEVDAX && check_device_is_named(before) &&
+                   strcmp(owned->owner, before->label) == 0;
+        int r;
+
+        r = dax_ranges_append(&others, owned->range);
+        for (size_t i = 0; own && r >= 0 && i < before->ranges.count; i++)
+                r = dax_ranges_subtract(&others, before->ranges.list[i]);
+        for (size_t i = 0; r >= 0 && i < others.count; i++)
+                r = dirty_add(dirty, others.list[i], range, device->after, owned->owner);
+
+        return r;
+}
+
 /* What of @range, which @device gets, holds memory of others. In region offsets, any order. */
 static int dirty_of_range(const Plan *plan, const PlanDevice *device, DaxRange range,
                           DaxRanges *dirty) {
@@ -790,7 +811,7 @@ static int dirty_of_range(const Plan *plan, const PlanDevice *device, DaxRange r
         const DaxRegion *now = plan->now;
 
         for (size_t i = 0; i < now->n_owned; i++)
-                if (dirty_add(dirty, now->owned[i].range, range, after, now->owned[i].owner) < 0)
+                if (dirty_of_owned(device, &now->owned[i], range, dirty) < 0)
                         return -ENOMEM;
 
         for (size_t i = 0; i < now->n_devices; i++) {
@@ -802,17 +823,6 @@ static int dirty_of_range(const Plan *plan, const PlanDevice *device, DaxRange r
                                       dax_device_owner(other)) < 0)
                                 return -ENOMEM;
         }
-
-        /*
-         * what it goes on having under a name is its own; one without may be half made, not wiped
-         * yet
-         */
-        for (size_t k = 0;
-             device->before && device->before->mode == DAX_MODE_DEVDAX &&
-             check_device_is_named(device->before) && k < device->before->ranges.count;
-             k++)
-                if (dax_ranges_subtract(dirty, device->before->ranges.list[k]) < 0)
-                        return -ENOMEM;
 
         return 0;
 }

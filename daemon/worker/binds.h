@@ -24,7 +24,7 @@ int binds_lock(Worker *worker, const char *driver, bool by_id);
 void binds_unlock(Worker *worker, const char *driver);
 /* Waits for those who have an id at a driver now. Returns whether there was one that is done. */
 bool binds_await(Worker *worker);
-/* The same of those who bind memory. */
+/* The same of those who bind memory, for a second at most: that can take long. */
 bool binds_await_memory(Worker *worker);
 /*
  * Its mode, and not the one of being caught, unless that takes too long: as kernel_device_mode().

@@ -122,7 +122,7 @@ static int hold_end(Hold *hold, int result) {
         if (r == 0 || result != 0)
                 return result;
 
-        step->is_final = r > 0;
+        step->is_final = true;
         return refuse_auto_online(&step->worker->memory, r, hold->before, step->done);
 }
 

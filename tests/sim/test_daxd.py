@@ -222,6 +222,60 @@ def what_was_bound_and_not_wiped_is_dirty_still():
         system.reboot(sim)
 
 
+def leave_secret(**options):
+    """An owner has all of the first block, and goes."""
+    name = create_device(BLOCK, **options)
+    with Node(name) as node:
+        node.fill(SECRET)
+    ask(name, "Destroy")
+
+
+@fresh
+def what_is_bound_by_hand_is_wiped_before_it_gets_another_name():
+    leave_secret(label="former")
+    name = create_device(BLOCK, mode="none", label="one")
+    bind("device_dax", name)
+    wait_until(lambda: shown()[name]["Mode"] == "devdax", 60, "the mode")
+    ask(name, "SetLabel", "s", "two")
+    equal(sim.find(FIRST.start, BLOCK, SECRET.decode()), None, "the secret")
+
+
+@fresh
+def what_was_dirty_is_so_after_a_change_that_was_undone():
+    leave_secret(label="former")
+    system.stop_daxd()
+    name = create(BLOCK)
+    bind("device_dax", name)
+    system.start_daxd()
+    sim.fail(errno.EIO, path=f"*/{name}/size")
+    refused("Kernel", ask, name, "Resize", "t", 2 * BLOCK)
+    require(sim.find(FIRST.start, BLOCK, SECRET.decode()) is not None, "it was wiped already")
+    ask(name, "SetLabel", "s", "one")
+    equal(sim.find(FIRST.start, BLOCK, SECRET.decode()), None, "the secret")
+
+
+@fresh
+def what_a_device_held_is_not_wiped_however_often_going_back_fails():
+    for times in (1, 0):
+        name = create_device(BLOCK, label="one")
+        with Node(name) as node:
+            node.fill(SECRET)
+        ask(create_device(BLOCK, label="former"), "Destroy")
+        # its name is taken, and given back in vain; once, or for good, it does not get small again
+        sim.fail_after(errno.EIO, path="*/uevent", nth=2)
+        sim.fail(errno.EIO, path=f"*/{name}/size", nth=2, times=times)
+        refused("RollbackFailed" if times == 0 else "Kernel", ask, name, "Resize", "t", 2 * BLOCK)
+        sim.clear()
+        if times == 0:
+            ask(name, "Resize", "t", BLOCK)
+            ask(name, "SetLabel", "s", "one")
+            ask(name, "SetMode", "s", "devdax")
+        equal((shown()[name]["Size"], shown()[name]["Label"]), (BLOCK, "one"), "size and label")
+        with Node(name) as node:
+            equal(node.find(SECRET), 0, "what it held")
+        system.reboot(sim)
+
+
 @fresh
 def what_was_done_while_daxd_was_away_is_wiped():
     name = create_device(BLOCK, label="one")
