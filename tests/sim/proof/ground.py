@@ -119,7 +119,7 @@ class Ground:
         self.system.start()
         self.watch = None  # who sees system calls, if anybody does
         self.wrapper = ()  # of the workers that are started now
-        self.secret = self.others = ""
+        self.secret = self.others = self.own = ""
         self.log_begin = dict.fromkeys(LOGS, 0)
         self.left = {}  # in each region, by its former owner
 
@@ -130,6 +130,7 @@ class Ground:
         of each region, and an owner who has gone has left something in what is free."""
         serial = next(self.serials)
         self.secret, self.others = f"<the secret {serial}>", f"<of others {serial}>"
+        self.own = f"<its own {serial}>"
         self.end()
         self.reboot()
         put("/sys/devices/system/memory/auto_online_blocks", "offline")
@@ -167,13 +168,13 @@ class Ground:
             status = self.system.daxd.wait(60)
             if status != 0:
                 self.log_begin = self.log_end()
-                fail(f"after the point before, daxd has ended with status {status}")
+                fail(f"daxd has ended with status {status}")
         self.system.daxd = None
         self.wait_workers_gone()
         complaint = self.complaint()
         self.log_begin = self.log_end()
         if complaint:
-            fail(f"after the point before, daxd or a worker has said: {complaint}")
+            fail(f"daxd or a worker has said at its end: {complaint}")
 
     def reboot(self):
         for folder in (KEPT, "/var/lib/daxd"):

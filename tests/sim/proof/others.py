@@ -63,12 +63,12 @@ class Agent:
         he has done anything."""
         if not self.target and what not in WITHOUT_TARGET:
             return False
-        writes = self.sim.count()
+        before = self.devices()
         try:
             ACTIONS[what](self)
         except OSError:
             pass
-        return what == "gone" or self.sim.count() > writes
+        return what == "gone" or self.devices() != before
 
     # --- what he can do --------------------------------------------------------------------------
 

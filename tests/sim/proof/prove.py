@@ -244,8 +244,12 @@ class Prover:
         return self.references[key]
 
     def run_point(self, module, row, operation, reference, point, todo):
-        result, more = self.guarded(row, operation, point, lambda: module.try_point(
-            self.ground, operation, reference, point))
+        def try_it():
+            came = module.try_point(self.ground, operation, reference, point)
+            self.ground.end()
+            return came
+
+        result, more = self.guarded(row, operation, point, try_it)
         more = more if self.args.most > 1 else []
         if result == NOTHING:
             row.known -= 1
@@ -333,7 +337,6 @@ def main():
             sys.exit(refusal(f"--only: '{':'.join(args.only)}' on {KERNEL}: {reason}"))
     else:
         prover.run()
-    prover.ground.end()
     prover.sum_up()
     if any(row.violations for row in prover.rows):
         sys.exit(1)

@@ -4,7 +4,7 @@
 import threading
 
 import judge
-from ground import BYSTANDER, REGION, outcome
+from ground import BYSTANDER, MARK, REGION, outcome, spots
 from harness import managed_objects
 from judge import Violation, need
 from operations import prepare
@@ -25,9 +25,23 @@ class Trial:
         self.ground, self.operation, self.reference = ground, operation, reference
         ground.begin(operation.region)
         prepare(operation)
+        self.held = self.fill_own()
         self.before = self.picture()
         self.do = operation.do()
         self.count = ground.sim.count()
+
+    def fill_own(self):
+        """What the operation's devices hold, that can be opened: returns where."""
+        places = [place for region in self.ground.sim.state()["regions"]
+                  for device in region["devices"] for place in device["ranges"]
+                  if device["driver"] == "device_dax" and device["name"] not in self.operation.others]
+        for place in places:
+            self.ground.mark(*place, self.ground.own)
+        return [at for place in places for at in spots(*place)]
+
+    def keeps_own(self):
+        """Where it still is."""
+        return [at for at in self.held if self.ground.sim.find(at, MARK, self.ground.own) is not None]
 
     def picture(self):
         return judge.picture(self.ground, lambda name, _: name not in self.operation.others)
@@ -70,11 +84,20 @@ class Trial:
         else:
             result = self.compare(now, error)
         judge.check_others(ground, now, self.before)
+        self.check_own(result, error)
         judge.check_bus(ground)
         judge.check_secret(ground, others=self.operation.others if result == WANTED else None)
         judge.check_leaks(ground)
         judge.check_leftovers(ground, bool(reason), hopeless=hopeless)
         return result
+
+    def check_own(self, result, error):
+        """What a device held and does not lose by the operation it never loses; nor does it lose the
+        rest by what is undone, unless the error says so."""
+        kept, told = self.keeps_own(), "lost" in getattr(error, "message", "")
+        wanted = self.reference.kept if result != BEFORE or told or error is LOST else self.held
+        gone = [at for at in wanted if at not in kept]
+        need(not gone, f"what a device held is gone, at {gone}")
 
     def compare(self, now, error):
         if error is LOST:
@@ -141,6 +164,7 @@ class Reference:
         error = self.operate(trial)
         need(error is None, f"undisturbed: {error}")
         self.wanted = trial.picture()
+        self.kept = trial.keeps_own()
         self.before = trial.before
         self.writes = trial.writes()
         judge.check_others(ground, self.wanted, self.before)

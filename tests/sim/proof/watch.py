@@ -58,14 +58,14 @@ class Watch:
 
     def arm(self, number=None, act=None, each=None):
         """Begins a new count, from 1. act() may do so as well: nobody's call comes between."""
-        self.now, self.error = Count(number, act, each), None
+        self.now = Count(number, act, each)
         return self.now
 
     def disarm(self):
         """Ends it. What has gone wrong in act() or each() is raised here."""
-        self.now = None
-        if self.error:
-            raise self.error
+        self.now, error, self.error = None, self.error, None
+        if error:
+            raise error
 
     # --- the thread ------------------------------------------------------------------------------
 
@@ -76,7 +76,7 @@ class Watch:
                 try:
                     self.deal_with(fd, events)
                 except Exception as error:
-                    self.error = error
+                    self.error = self.error or error
 
     def deal_with(self, fd, events):
         if fd == self.listener.fileno():
