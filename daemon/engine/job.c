@@ -828,7 +828,7 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         s = error < 0 ? 0 : job_take_fresh(job, answer);
         /* a step that failed may have been carried out; of a dead worker nobody knows */
         for (size_t i = 0; i < done + failed && i < job->n_sent; i++)
-                job->record->published |= job->plan->steps[job->step + i].op == PLAN_PUBLISH;
+                job->record->published |= plan_op_lets_in(job->plan->steps[job->step + i].op);
         if (error >= 0)
                 job->step += done;
 
@@ -1021,22 +1021,23 @@ static void job_settle(Job *job) {
         job_call(job, &task);
 }
 
-/* What has been wiped comes back without what was in it: who hears of the failure hears of that. */
-static void job_tell_wiped(Job *job) {
+/* What comes back without what was in it: who hears of the failure hears of that. */
+static void job_tell_lost(Job *job) {
         _cleanup_free_ char *whose = NULL;
         _cleanup_failure_ Failure failure = FAILURE_INIT;
 
-        if (!job->plan || report_wiped(job->plan, job->begun, &whose) < 0 || !whose)
+        if (!job->plan || report_lost(job->plan, job->begun, &whose) < 0 || !whose)
                 return;
         (void)failure_set(&failure, job->failure.condition,
-                          "%s; what was in %s is lost, in whole or in part: wiping it had begun",
+                          "%s; what was in %s is lost, in whole or in part: it was wiped, or was "
+                          "the system's, meanwhile",
                           failure_message(&job->failure), whose);
         (void)failure_move(&job->failure, &failure);
 }
 
 static void job_go_back(Job *job) {
         if (job->record->forward)
-                job_tell_wiped(job);
+                job_tell_lost(job);
         job->record->forward = false;
         job_settle(job);
 }

@@ -292,14 +292,14 @@ int record_write(Record *record, int dir) {
         return record->fd < 0 ? -errno : 0;
 }
 
-/* For a person, who may have the plan; and whether a name was going to be given away. */
+/* For a person, who may have the plan; and whether somebody was going to be let in. */
 int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first) {
         bool publishes = false;
         char line[128];
         int size, r;
 
         for (size_t i = 0; i < n; i++)
-                publishes |= steps[i].op == PLAN_PUBLISH;
+                publishes |= plan_op_lets_in(steps[i].op);
         size = snprintf(line, sizeof(line), "{\"from\":%zu,\"to\":%zu,\"publishes\":%s}\n", first,
                         first + n - 1, publishes ? "true" : "false");
 

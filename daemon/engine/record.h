@@ -27,7 +27,7 @@ typedef struct Record {
         bool forward;          /* where it is going: to wanted, or back */
         bool resumes;          /* a layout's: after a crash it goes on forward */
         bool force;            /* holders were to be disregarded */
-        bool published;        /* a name was given away already */
+        bool published;        /* somebody was let in already: see plan_op_lets_in() */
         bool unclear;          /* it may have left an empty device, nobody can tell which */
         uint64_t attempts;     /* how often it was taken up after a crash */
         uint64_t region_start; /* physical */

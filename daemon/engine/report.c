@@ -243,27 +243,30 @@ static bool part_overlaps(const DaxDevice *device, DaxRange part, const DaxRange
         return false;
 }
 
-static bool device_is_wiped(const Plan *plan, size_t n, const DaxDevice *device) {
+/* Whether in its memory something was wiped by the first @n steps, or went to the system. */
+static bool device_is_lost(const Plan *plan, size_t n, const DaxDevice *device) {
         for (size_t i = 0; i < n && i < plan->n_steps; i++) {
                 const PlanStep *step = &plan->steps[i];
-                const DaxDevice *wiped = plan->devices[step->device].after;
+                const DaxDevice *after = plan->devices[step->device].after;
+                DaxRange part = step->op == PLAN_WIPE ? step->range :
+                                                        (DaxRange){ 0, after ? after->size : 0 };
 
-                if (step->op == PLAN_WIPE && wiped &&
-                    part_overlaps(wiped, step->range, &device->ranges))
+                if ((step->op == PLAN_WIPE || step->op == PLAN_ONLINE) && after &&
+                    part_overlaps(after, part, &device->ranges))
                         return true;
         }
 
         return false;
 }
 
-int report_wiped(const Plan *plan, size_t n, char **ret_whose) {
+int report_lost(const Plan *plan, size_t n, char **ret_whose) {
         _cleanup_free_ char *whose = NULL;
 
         for (size_t i = 0; i < plan->n_devices; i++) {
                 const DaxDevice *before = plan->devices[i].before;
                 char *more;
 
-                if (!before || before->mode != DAX_MODE_DEVDAX || !device_is_wiped(plan, n, before))
+                if (!before || before->mode != DAX_MODE_DEVDAX || !device_is_lost(plan, n, before))
                         continue;
                 if (asprintf(&more, "%s%s%s", whose ?: "", whose ? ", " : "",
                              check_device_words(before).text) < 0)

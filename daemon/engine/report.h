@@ -14,9 +14,10 @@ int report_restore(const WorkerDone *done, Failure *failure);
 int report_unreachable(int error, Failure *failure);
 /*
  * The devices that there were before @plan and in whose memory one of its first @n steps may have
- * wiped something. *@ret_whose is NULL when there are none; the caller frees it. 0 or -ENOMEM.
+ * wiped something, or let the system in. *@ret_whose is NULL when there are none; the caller frees
+ * it. 0 or -ENOMEM.
  */
-int report_wiped(const Plan *plan, size_t n, char **ret_whose);
+int report_lost(const Plan *plan, size_t n, char **ret_whose);
 /*
  * What the devices of @region are, for a person: "dax0.0 64 MiB devdax, dax0.1 empty", and which
  * names devices of @record had that none has now. NULL: no memory.

@@ -1091,6 +1091,10 @@ bool plan_device_is_disrupted(const Plan *plan, size_t device) {
         return false;
 }
 
+bool plan_op_lets_in(PlanOp op) {
+        return op == PLAN_PUBLISH || op == PLAN_ONLINE;
+}
+
 bool plan_step_is_memory(const Plan *plan, const PlanStep *step) {
         const PlanDevice *device = &plan->devices[step->device];
 

@@ -100,5 +100,7 @@ char *plan_step_describe(const Plan *plan, const PlanStep *step);
 
 /* Whether @device is going to be taken from who has it open or mapped. */
 bool plan_device_is_disrupted(const Plan *plan, size_t device);
+/* Whether it lets others into a device's memory: who may open it by its name, or the system. */
+bool plan_op_lets_in(PlanOp op);
 /* Whether a step of @plan needs the machine-wide lock for memory work. */
 bool plan_step_is_memory(const Plan *plan, const PlanStep *step);

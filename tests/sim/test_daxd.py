@@ -241,6 +241,22 @@ def what_is_bound_by_hand_is_wiped_before_it_gets_another_name():
 
 
 @fresh
+def what_was_the_systems_for_a_moment_is_wiped():
+    name = create_device(2 * BLOCK, label="one")
+    number = FIRST.start // BLOCK
+    sim.block(number + 1, online_errno=errno.ENOMEM)
+    with sim.stopped(path=f"*/memory{number + 1}/state", value="online*") as stop:
+        pending = Call(object_path("device", name), DEVICE_FACE, "SetMode", "sa{sv}", "system-ram", {})
+        stop.wait()
+        equal(state_of(number), "online", "the block before")
+        sim.fill(FIRST.start, BLOCK, SECRET.decode())  # a process has it
+    message = refused("Kernel", pending.result).message
+    require("what was in dax0.0 (one) is lost" in message, message)
+    equal((shown()[name]["Mode"], shown()[name]["Label"]), ("devdax", "one"), "mode and label")
+    equal(sim.find(FIRST.start, BLOCK, SECRET.decode()), None, "what a process had")
+
+
+@fresh
 def what_was_dirty_is_so_after_a_change_that_was_undone():
     leave_secret(label="former")
     system.stop_daxd()

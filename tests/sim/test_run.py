@@ -193,7 +193,7 @@ def prove(*words):
 WRONG = (
     (("--operation", "nosuch"), "there are create, create-plain,"), (("--seconds", "0"), "not above 0"),
     (("--most", "0"), "not above 0"), (("--part", "0"), "not above 0"), (("--kernel",), "needs a value"),
-    (("--kernel=5",), "choose from '6.1', '6.12'"), (("--part", "1000", "--way", "killing"), "no point was tried"),
+    (("--kernel=5",), "choose from '6.1', '6.12'"), (("--part", "1000", "--seed", "999", "--way", "killing"), "no point was tried"),
     (("--only", "create"), "give WAY:OPERATION:POINT"), (("--only", "foo:create:1"), "one of failing, killing"),
     (("--only", "killing:nosuch:1:before:worker"), "there are create,"),
     (("--only", "killing:create:1:worker"), "'1:worker' is no point of the way killing: give N:WHEN:WHOM"),

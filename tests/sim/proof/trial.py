@@ -40,8 +40,12 @@ class Trial:
         return [at for place in places for at in spots(*place)]
 
     def keeps_own(self):
-        """Where it still is."""
-        return [at for at in self.held if self.ground.sim.find(at, MARK, self.ground.own) is not None]
+        """Where it still is: not where it is the system's memory, which only the imitation leaves alone."""
+        lent = [place for region in self.ground.sim.state()["regions"]
+                for device in region["devices"] for place in device["ranges"]
+                if device["driver"] == "kmem"]
+        return [at for at in self.held if self.ground.sim.find(at, MARK, self.ground.own) is not None
+                and not any(start <= at < start + size for start, size in lent)]
 
     def picture(self):
         return judge.picture(self.ground, lambda name, _: name not in self.operation.others)
