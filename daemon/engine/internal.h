@@ -47,8 +47,7 @@ typedef struct EngineCause {
  * an errno.
  */
 int engine_put_region(Engine *engine, DaxRegion *region, const EngineCause *cause, uint64_t seqnum);
-/* Writes down whose the memory was that @plan, of @record, takes from its devices. 0 or an errno.
- */
+/* Notes whose the memory was that @plan, of @record, takes from its devices. 0 or an errno. */
 int engine_note_owners(Engine *engine, const Record *record, const Plan *plan);
 
 void engine_job_changed(Engine *engine, const Job *job);
