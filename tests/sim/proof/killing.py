@@ -63,8 +63,8 @@ def settle(ground, pending, killed, bound=None):
         ground.stop_all()
         judge.check_secret(ground, bound)  # udev has let others in by now
         ground.restart()
-        return pending.result()
-    error = pending.result()
+        return pending.reply()
+    error = pending.reply()
     deadline = time.monotonic() + 10
     while killed and time.monotonic() < deadline and ground.worker_pids():
         time.sleep(0.01)

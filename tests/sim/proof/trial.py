@@ -157,7 +157,12 @@ class Pending:
         self.thread.join(timeout)
         if self.thread.is_alive():
             raise Violation(f"no reply within {timeout} s")
-        return LOST if getattr(self.error, "name", "") in NO_REPLY else self.error
+        return self.error
+
+    def reply(self):
+        """The same, or LOST."""
+        error = self.result()
+        return LOST if getattr(error, "name", "") in NO_REPLY else error
 
 
 class Reference:
