@@ -16,7 +16,7 @@ from control import Control
 from failing import faults_of, prepare_fault
 from killing import settle
 from trial import NOTHING, Trial
-from watch import Watch
+from watch import WIPES, Watch
 from world import Worlds, world
 
 WHOM = ("caller", "all")
@@ -82,7 +82,7 @@ class Kills:
 
     def world(self):
         """The memory is looked at again when more of it may have been wiped."""
-        wiped = sum(call.name in ("munmap", "read") for count in self.counts for call in count.calls)
+        wiped = sum(call.name in WIPES for count in self.counts for call in count.calls)
         if wiped != self.wiped:
             self.wiped, self.marks = wiped, self.ground.marks(self.sim)
         return world(self.trial.operation.name, self.sim.state(), self.marks)

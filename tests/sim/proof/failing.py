@@ -95,8 +95,8 @@ def follow_ups(point, writes, at):
     by which all that can be different is met: an error without effect, with it and with half of it,
     and success without."""
     number, how, *name = point.split(":", 2) if "+" not in point else ("", "", "")
-    if how not in ("skip", "part") and (how not in ("fail", "after") or
-                          name != [errnos_of(writes[at - 1].path)[0]]):
+    usual = how in ("fail", "after") and name == [errnos_of(writes[at - 1].path)[0]]
+    if not usual and how not in ("skip", "part"):
         return []
     return [f"{point}+{fault}" for offset, write in enumerate(writes[at:], 1)
             for fault in faults_of(offset, write.path) if ":stuck:" not in fault]

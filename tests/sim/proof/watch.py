@@ -19,12 +19,16 @@ RESPONSE = struct.Struct("=QqiI")
 NOTIF_RECV = 3 << 30 | NOTIFICATION.size << 16 | ord("!") << 8 | 0
 NOTIF_SEND = 3 << 30 | RESPONSE.size << 16 | ord("!") << 8 | 1
 CONTINUE = 1
-CALLS = {0: "read", 1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2", 44: "sendto",
+CALLS = {0: "read", 1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2",
+         44: "sendto",
          46: "sendmsg", 307: "sendmmsg", 77: "ftruncate", 316: "renameat2", 264: "renameat",
          263: "unlinkat", 258: "mkdirat", 265: "linkat", 266: "symlinkat", 259: "mknodat",
          91: "fchmod", 268: "fchmodat", 93: "fchown", 260: "fchownat", 190: "fsetxattr",
          257: "openat", 2: "open", 82: "rename", 87: "unlink", 83: "mkdir", 86: "link",
          88: "symlink", 84: "rmdir", 90: "chmod", 92: "chown", 11: "munmap"}
+
+# Those by which a node's memory is wiped, and which argument says where it is.
+WIPES = {"munmap": 0, "read": 1}
 
 Call = namedtuple("Call", "number pid who name on")
 
@@ -115,7 +119,7 @@ class Watch:
         if not now or (CALLS.get(call) in ("write", "writev") and arguments[0] == 2):
             return
         name = CALLS.get(call, str(call))
-        if name in ("munmap", "read") and not is_of_node(pid, arguments[0 if name == "munmap" else 1]):
+        if name in WIPES and not is_of_node(pid, arguments[WIPES[name]]):
             return
         who = who_is(pid)
         if who is None:  # killed by somebody else meanwhile: it makes no calls any more
@@ -149,7 +153,7 @@ def place_of(pid, name, arguments):
             return ""
     if name.endswith(("at", "at2")):
         return text_at(pid, arguments[2 if name == "symlinkat" else 1])
-    return text_at(pid, arguments[0]) if name not in ("munmap", "read") else "memory of a node"
+    return text_at(pid, arguments[0]) if name not in WIPES else "memory of a node"
 
 
 def text_at(pid, address):
