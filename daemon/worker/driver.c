@@ -243,13 +243,40 @@ static int is_used(const Step *step, const KernelDevice *device, const char *dri
         return r < 0 ? r : n_holders > 0;
 }
 
+/* What there was before a driver was told an id. */
+typedef struct Before {
+        KernelNames bound;    /* to it */
+        KernelNames siblings; /* in the region of the device that it is told of */
+} Before;
+
+static void before_deinit(Before *before) {
+        kernel_names_deinit(&before->bound);
+        kernel_names_deinit(&before->siblings);
+}
+
+/*
+ * Whether somebody has made it and bound it himself since: the driver does not match the region, or
+ * it would have taken the step's device without an id (dax_bus_match() in drivers/dax/bus.c), so
+ * that what is new there had an id of its own.
+ */
+static bool is_anothers(const Step *step, const Before *before, const KernelDevice *device) {
+        DaxName sibling = { .identity = device->identity };
+
+        strcpy(sibling.name, device->name);
+        return device->region == step->device.region &&
+               !kernel_names_have_same(&before->siblings, &sibling);
+}
+
 /* Lets go of a device that a new_id for another one has caught. */
-static int release_bystander(const Step *step, const char *driver, const char *name) {
+static int release_bystander(const Step *step, const char *driver, const Before *before,
+                             const char *name) {
         _cleanup_kernel_device_ KernelDevice device = KERNEL_DEVICE_INIT;
         char now[64];
         int r;
 
         r = kernel_device_find(name, &device);
+        if (r >= 0 && is_anothers(step, before, &device))
+                return 0;
         if (r >= 0) {
                 device.locks = step->worker->locks_fd;
                 r = is_used(step, &device, driver);
@@ -266,7 +293,7 @@ static int release_bystander(const Step *step, const char *driver, const char *n
         return result_kernel(step->done, r < 0 ? r : -EBUSY, driver, "devices/%s/driver", name);
 }
 
-static int release_bystanders(const Step *step, const char *driver, const KernelNames *before) {
+static int release_bystanders(const Step *step, const char *driver, const Before *before) {
         _cleanup_kernel_names_ KernelNames after = {};
         int problem = 0, r;
 
@@ -276,9 +303,9 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
 
         for (size_t i = 0; i < after.count; i++) {
                 if (strcmp(after.list[i].name, step->device.name) == 0 ||
-                    kernel_names_have(before, after.list[i].name))
+                    kernel_names_have(&before->bound, after.list[i].name))
                         continue;
-                r = release_bystander(step, driver, after.list[i].name);
+                r = release_bystander(step, driver, before, after.list[i].name);
                 problem = problem ?: r;
         }
 
@@ -292,14 +319,17 @@ static int release_bystanders(const Step *step, const char *driver, const Kernel
  * what binding said, by *@ret_attribute. Binds are locked.
  */
 static int bind_by_id(Step *step, const char *driver, int *ret_bind, const char **ret_attribute) {
-        _cleanup_kernel_names_ KernelNames before = {};
+        _cleanup_(before_deinit) Before before = {};
         const char *name = step->device.name;
         char now[64] = "";
         int r, problem;
 
-        r = kernel_driver_names(driver, &before);
+        r = kernel_driver_names(driver, &before.bound);
         if (r < 0)
                 return driver_kernel(step, r, driver, "", NULL);
+        r = kernel_region_names(step->region, &before.siblings);
+        if (r < 0)
+                return step_kernel(step, r, "driver", NULL);
 
         r = step_note(step, WORKER_ID_LINE, name, dax_mode_name((DaxMode)step->what->mode));
         if (r != 0)

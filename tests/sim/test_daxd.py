@@ -910,6 +910,23 @@ def what_others_bring_into_use_meanwhile_is_not_taken_for_caught():
 
 
 @fresh
+def what_others_make_and_bind_meanwhile_stays_theirs():
+    with sim.stopped(path="*/kmem/new_id") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK,
+                       {"mode": "system-ram"})
+        stop.wait()
+        name = create(2 * BLOCK)
+        to_kmem(name)
+    pending.result()
+    equal(driver(name), "kmem", "driver of the other's device")
+    unbind("kmem", name)
+    resize(name, 0)
+    delete(name)
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
+
+
+@fresh
 def what_has_leaked_is_told_once():
     def leak(place):
         name = create()
