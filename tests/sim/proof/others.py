@@ -30,11 +30,13 @@ NAME = re.compile(r"dax\d+\.\d+")
 
 
 class Agent:
-    """Somebody else. What he has made is his, and must stay as he has left it."""
+    """Somebody else. What he has made is his, and must stay as he has left it; so must what of others
+    he has changed on the way: what he binds by its id, his new_id catches bystanders for."""
 
     def __init__(self, trial, stop):
         self.trial, self.sim = trial, trial.ground.sim
         self.made, self.written, self.target = set(), [], self.find_target(stop)
+        self.others = trial.before.others  # as they are to be
         self.first = f"dax{trial.operation.region}.0"
 
     def devices(self):
@@ -63,12 +65,19 @@ class Agent:
         he has done anything."""
         if not self.target and what not in WITHOUT_TARGET:
             return False
-        before = self.devices()
+        before, others = self.devices(), self.find_others()
         try:
             ACTIONS[what](self)
         except OSError:
             pass
+        changed = {entry[:2]: entry for entry in self.find_others() if entry not in others}
+        self.others = [changed.get(entry[:2], entry) for entry in self.others]
         return what == "gone" or self.devices() != before
+
+    def find_others(self):
+        """What of others was there before the operation."""
+        return judge.picture(self.trial.ground,
+                             lambda name, _: name not in self.trial.operation.others).others
 
     # --- what he can do --------------------------------------------------------------------------
 
@@ -229,7 +238,7 @@ def judge_both(trial, agent, his, error, what, bound):
     gone = REGIONS[trial.operation.region].start if what == "gone" else None
     now = judge.Picture(now.own, [entry for entry in now.others if entry[1] not in agent.made])
     judge.check_others(ground, now, judge.Picture(
-        trial.before.own, [entry for entry in trial.before.others if entry[2] != gone]))
+        trial.before.own, [entry for entry in agent.others if entry[2] != gone]))
     if gone:
         need(error or restarted, "success, and the region is gone")
         result = GONE
