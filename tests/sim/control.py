@@ -61,8 +61,9 @@ class Control:
     def fault(self, action, path=None, value=None, nth=1, times=1, errno=None, signal=None):
         """Prepares something; returns its id. The others here are its short forms.
 
-        action: fail, skip, fail-after, fail-partly, stop, stop-after. signal, for stops: which signals make the
-        write fail with EINTR: none, fatal (the default: those that end the writer), any.
+        action: fail, skip, fail-after, fail-partly, stop, stop-after. signal, for stops: which signals let
+        the write go on: none, fatal (the default: those that end the writer), any. Where it has not
+        taken effect yet it fails with EINTR then.
         """
         return self.ask("fault", action=action, path=path, value=value, nth=nth, times=times,
                         errno=errno, signal=signal)["id"]

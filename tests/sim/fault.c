@@ -263,9 +263,9 @@ int faults_end(World *world, const Write *write, const char *path, const Verdict
         if (result == 0 && verdict->after < 0)
                 result = verdict->after;
         if (verdict->before == 0 && stop.fault != 0) {
-                int r = stop_here(world, write, &stop, verdict->signal);
-
-                result = r < 0 ? r : stop.error ? -stop.error : result;
+                /* a signal ends the wait: what has been done the kernel tells as it is */
+                (void)stop_here(world, write, &stop, verdict->signal);
+                result = stop.error ? -stop.error : result;
         }
 
         note = find_note(world->faults, verdict->number);
