@@ -10,6 +10,7 @@ tests/sim/run has all this running, but with --bare. Tests that kill and restart
     system.start_daxd()
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -17,6 +18,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 RUN = "/run/daxsim"
@@ -57,28 +59,82 @@ def said(name):
 
 
 class Notify:
-    """A socket for sd_notify(3)."""
+    """What a program tells systemd by sd_notify(3), and the descriptors that it has kept for who
+    comes after. It is heard all the time, as systemd does: who tells waits for an ear."""
 
     def __init__(self, name):
         self.path = f"{RUN}/{name}.notify"
         self.socket = bind(self.path, socket.SOCK_DGRAM, 0o666)
+        self.words, self.kept = [], {}
+        self.heard = threading.Condition()
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        while True:
+            text, fds, _, _ = socket.recv_fds(self.socket, 4096, 4)
+            if not text:
+                return
+            lines = text.decode().split("\n")
+            with self.heard:
+                self.words += lines
+                self.kept.update(("".join(line[7:] for line in lines if line.startswith("FDNAME=")), fd)
+                                 for fd in fds if "FDSTORE=1" in lines)
+                self.heard.notify_all()
+
+    def count(self, word):
+        with self.heard:
+            return self.words.count(word)
+
+    def wait_word(self, word, count, timeout, is_alive=lambda: True):
+        """Until it was said so often since begin(). Returns whether it was: not, where nobody is
+        alive who could."""
+        deadline = time.monotonic() + timeout
+        with self.heard:
+            while self.words.count(word) < count:
+                if time.monotonic() > deadline or not is_alive():
+                    return False
+                self.heard.wait(0.05)
+        return True
 
     def wait_ready(self, process, timeout, what):
         """Waits for READY=1. The process dying is an error at once."""
-        deadline = time.monotonic() + timeout
-        self.socket.settimeout(0.05)
-        while True:
-            try:
-                if b"READY=1" in self.socket.recv(4096).split(b"\n"):
-                    return
-            except socket.timeout:
-                pass
-            if process.poll() is not None:
-                raise RuntimeError(f"{what} ended with status {process.returncode}\n{said(what)}")
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"{what} is not ready after {timeout} s\n{said(what)}")
+        if self.wait_word("READY=1", 1, timeout, lambda: process.poll() is None):
+            return
+        if process.poll() is not None:
+            raise RuntimeError(f"{what} ended with status {process.returncode}\n{said(what)}")
+        raise TimeoutError(f"{what} is not ready after {timeout} s\n{said(what)}")
+
+    def hear(self):
+        """Until all is heard that was said."""
+        count = self.count("HEARD") + 1
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ours:
+            ours.sendto(b"HEARD", self.path)
+        self.wait_word("HEARD", count, 60)
+
+    def begin(self):
+        """For the next process."""
+        self.hear()
+        with self.heard:
+            self.words.clear()
+
+    def positions(self):
+        """How far what is kept has been read."""
+        self.hear()
+        with self.heard:
+            return {name: os.lseek(fd, 0, os.SEEK_CUR) for name, fd in sorted(self.kept.items())}
+
+    def forget(self):
+        """What was kept, as when the service is stopped."""
+        self.begin()
+        for fd in self.kept.values():
+            os.close(fd)
+        self.kept.clear()
 
     def close(self):
+        self.forget()
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.socket.close()
         os.unlink(self.path)
 
@@ -90,11 +146,22 @@ def start(name, command, **options):
                                 cwd="/", start_new_session=True, **options)
 
 
+def start_with_fds(name, fds, command, **options):
+    """Starts a program with descriptors {name: fd}, as systemd gives them; see sd_listen_fds(3)."""
+    if not fds:
+        return start(name, command, **options)
+    # none of them is where another one is to come
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3 + 2 * len(fds)) for fd in fds.values()]
+    words = "".join(f"exec {place}<&{fd} {fd}<&-; " for place, fd in enumerate(high, 3)) + \
+        f'LISTEN_PID=$$ LISTEN_FDS={len(fds)} LISTEN_FDNAMES={":".join(fds)} exec "$@"'
+    process = start(name, ["bash", "-c", words, name, *command], pass_fds=high, **options)
+    for fd in high:
+        os.close(fd)
+    return process
+
+
 def start_with_socket(name, listener, command, **options):
-    """Starts a program with a socket, as systemd gives it; see sd_listen_fds(3)."""
-    words = f'exec 3<&{listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-    process = start(name, ["bash", "-c", words, name, *command], pass_fds=[listener.fileno()],
-                    **options)
+    process = start_with_fds(name, {"socket": listener.fileno()}, command, **options)
     listener.close()
     return process
 
@@ -131,7 +198,7 @@ class Journal:
 class System:
     def __init__(self, bus=None):
         self.bus_program = bus or os.environ.get("DAXSIM_BUS", "dbus-daemon")
-        self.bus = self.journal = self.workers = self.daxd = None
+        self.bus = self.journal = self.workers = self.daxd = self.notify = None
 
     def start(self):
         self.start_bus()
@@ -193,18 +260,18 @@ class System:
         for folder in ("/var/lib/daxd", "/var/lib/daxd/layouts"):
             os.makedirs(folder, mode=0o700, exist_ok=True)
             os.chown(folder, user.pw_uid, user.pw_gid)
-        notify = Notify("daxd")
-        environment = {**os.environ, **(env or {}), "NOTIFY_SOCKET": notify.path,
+        if not self.notify:
+            self.notify = Notify("daxd")
+        self.notify.begin()
+        environment = {**os.environ, **(env or {}), "NOTIFY_SOCKET": self.notify.path,
                        "SYSTEMD_DEVICE_VERIFY_SYSFS": "0"}
-        try:
-            self.daxd = start("daxd", [*restricted(user="daxd"), *wrapper, "/usr/libexec/daxd"],
-                              env=environment, umask=0o077)
-            if wait:
-                notify.wait_ready(self.daxd, timeout, "daxd")
-                if self.bus:
-                    self.wait_name(timeout)
-        finally:
-            notify.close()
+        self.daxd = start_with_fds("daxd", self.notify.kept,
+                                   [*restricted(user="daxd"), *wrapper, "/usr/libexec/daxd"],
+                                   env=environment, umask=0o077)
+        if wait:
+            self.notify.wait_ready(self.daxd, timeout, "daxd")
+            if self.bus:
+                self.wait_name(timeout)
 
     @staticmethod
     def wait_name(timeout):
@@ -230,6 +297,7 @@ class System:
             self.daxd.terminate()
             self.daxd.wait(timeout)
             self.daxd = None
+            self.notify.forget()
 
     def kill_daxd(self):
         """Without a chance to do anything. Its workers go by themselves."""
@@ -241,6 +309,7 @@ class System:
         """Ends everything, clears /run/daxd, lets the kernel's side of it happen, and starts again.
         Processes that are stuck in a write are let go."""
         self.kill_daxd()
+        self.notify.forget()
         control.clear()
         self.stop()
         for name in os.listdir("/run/daxd"):

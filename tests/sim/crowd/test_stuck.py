@@ -46,7 +46,7 @@ from fnmatch import fnmatch
 from common import *
 from crowd import empty_regions
 from processes import measure
-from system import Notify, System, said
+from system import System, said
 
 sys.path.insert(0, str(TOP / "tests/sim/proof"))
 import operations
@@ -73,46 +73,11 @@ if ARGS.not_idle:
 system = System()
 
 
-class Watchdog:
-    """Hears what daxd tells systemd, all the time as systemd does: who tells waits for an ear."""
-
-    def __init__(self):
-        self.notify = Notify("daxd")
-        self.words, self.said = [], threading.Condition()
-        self.thread = threading.Thread(target=self.listen)
-        self.thread.start()
-
-    def listen(self):
-        while word := self.notify.socket.recv(4096):
-            with self.said:
-                self.words += word.split(b"\n")
-                self.said.notify()
-
-    def beats(self, count=3, timeout=10):
-        """Requires so many signs of life from now on."""
-        with self.said:
-            begin = self.words.count(b"WATCHDOG=1")
-            if not self.said.wait_for(lambda: self.words.count(b"WATCHDOG=1") >= begin + count,
-                                      timeout):
-                fail(f"daxd gives no sign of life for {timeout} s")
-
-    def ready(self, timeout=30):
-        with self.said:
-            if not self.said.wait_for(lambda: b"READY=1" in self.words, timeout):
-                fail(f"daxd is not ready after {timeout} s:\n{said('daxd')}")
-
-    def is_ready(self):
-        """Whether daxd has said so already."""
-        with self.said:
-            return b"READY=1" in self.words
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.notify.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.notify.close()
+def require_beats(count=3, timeout=10):
+    """So many signs of life from now on."""
+    begin = system.notify.count("WATCHDOG=1")
+    require(system.notify.wait_word("WATCHDOG=1", begin + count, timeout),
+            f"daxd gives no sign of life for {timeout} s")
 
 
 # --- operations -------------------------------------------------------------------------------
@@ -337,11 +302,11 @@ start_unwatched, system.start_daxd = system.start_daxd, start_daxd
 
 def hang_and_cancel(what, n, before, after, operation):
     """On its way forward a job can be cancelled at any write; on its way back it cannot, see below."""
-    with Watchdog() as watchdog, sim.stopped(nth=n, signal="none") as stop:
+    with sim.stopped(nth=n, signal="none") as stop:
         pending = begin_operation(operation)
         at = stop.wait()
         others_go_on(what, busy=(ALL_REGIONS[operation.region],), **OTHERS)
-        watchdog.beats()
+        require_beats()
         path, job = await_step(what, at)
         require(job["Cancelable"], "the job cannot be cancelled")
         call(path, JOB, "Cancel", "a{sv}", {})
@@ -367,16 +332,16 @@ def kill_beside(what, n, before, after, operation):
             system.kill_daxd()
             said_before = said("daxd").count(WAITS)
             start_daxd(wait=False)
-            with Watchdog() as watchdog:
-                wait_until(lambda: said("daxd").count(WAITS) > said_before, 60,
-                           f"{what}: daxd to say that it waits")
-                watchdog.beats()
-                require(not watchdog.is_ready(), f"{what}: daxd is ready beside a stuck worker")
-                writes = sim.count()
-                if _ == 1:
-                    stop.release(at)
-                    watchdog.ready()
-                    system.wait_name(60)
+            wait_until(lambda: said("daxd").count(WAITS) > said_before, 60,
+                       f"{what}: daxd to say that it waits")
+            require_beats()
+            require(not system.notify.count("READY=1"),
+                    f"{what}: daxd is ready beside a stuck worker")
+            writes = sim.count()
+            if _ == 1:
+                stop.release(at)
+                system.notify.wait_ready(system.daxd, 30, "daxd")
+                system.wait_name(60)
         require(writes == at.number, f"{what}: somebody writes beside a stuck worker")
     try:
         pending.result()
@@ -449,16 +414,15 @@ def offlining_is_cancelled_inside_and_undone():
         first = (FIRST.start + BLOCK) // BLOCK
         for n in range(3):
             sim.block(first + n, pinned=n == pinned)
-        with Watchdog() as watchdog:
-            pending = begin_ask("OfflineMemory")
-            wait_until(lambda: state_of(first + pinned) == "going-offline", 60, "offlining")
-            # binding to device_dax needs the lock that offlining has, in the kernel as well
-            others_go_on("while memory goes offline", mode="none")
-            watchdog.beats()
-            path, job = only_job()
-            require("offline" in job["StepName"], f"the job says {job['StepName']!r}")
-            call(path, JOB, "Cancel", "a{sv}", {})
-            refused("Cancelled", pending.result)
+        pending = begin_ask("OfflineMemory")
+        wait_until(lambda: state_of(first + pinned) == "going-offline", 60, "offlining")
+        # binding to device_dax needs the lock that offlining has, in the kernel as well
+        others_go_on("while memory goes offline", mode="none")
+        require_beats()
+        path, job = only_job()
+        require("offline" in job["StepName"], f"the job says {job['StepName']!r}")
+        call(path, JOB, "Cancel", "a{sv}", {})
+        refused("Cancelled", pending.result)
         sim.calm()
         equal(whole(), before, "all")
 

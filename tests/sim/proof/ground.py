@@ -150,6 +150,7 @@ class Ground:
             self.start_all()
             self.left[region] = self.leave_secret(region)
             self.stop_all()
+            self.system.notify.forget()
         pieces, owners = self.left[region]
         for piece in pieces:
             self.mark(*piece, self.secret)
@@ -182,6 +183,8 @@ class Ground:
                 if os.path.isfile(f"{folder}/{name}"):
                     os.unlink(f"{folder}/{name}")
         clear("/run/daxd", os.path.basename(WORKER_SOCKET))
+        if self.system.notify:
+            self.system.notify.forget()
         self.sim.reboot()
         subprocess.run(["systemd-tmpfiles", "--create", "daxd.conf"], check=True)
 
