@@ -76,6 +76,7 @@ struct Engine {
         int runtime_dir, transactions_dir, lock_fd;
         sd_event_source *lock_wait;
         Workers *workers;
+        Witnesses *witnesses;
         Owners *owners;
         DaxMachine machine;
         Queue **queues;
@@ -117,6 +118,10 @@ Workers *engine_workers(Engine *engine) {
 
 int engine_transactions_dir(Engine *engine) {
         return engine->transactions_dir;
+}
+
+Witnesses *engine_witnesses(Engine *engine) {
+        return engine->witnesses;
 }
 
 const DaxMachine *engine_machine(const Engine *engine) {
@@ -1616,7 +1621,9 @@ int engine_new(sd_event *event, const char *runtime_dir, Engine **ret_engine) {
                          "/run/daxd/owners cannot be read; set aside, and all free memory counts "
                          "as used");
 
-        r = workers_new(event, WORKER_SOCKET_PATH, engine->lock_fd, &engine->workers);
+        r = witnesses_new(&engine->witnesses);
+        if (r >= 0)
+                r = workers_new(event, WORKER_SOCKET_PATH, engine->lock_fd, &engine->workers);
         if (r < 0)
                 return r;
 
@@ -1663,6 +1670,7 @@ Engine *engine_free(Engine *engine) {
         free(engine->records);
         sd_event_source_disable_unref(engine->lock_wait);
         workers_free(engine->workers);
+        witnesses_free(engine->witnesses);
         owners_free(engine->owners);
         dax_machine_deinit(&engine->machine);
         closep(&engine->lock_fd);

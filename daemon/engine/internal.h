@@ -4,9 +4,11 @@
 /* What job.c and engine.c share: the way of a job through the engine, and nothing more. */
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/witnesses.h"
 
 Workers *engine_workers(Engine *engine);
 int engine_transactions_dir(Engine *engine);
+Witnesses *engine_witnesses(Engine *engine);
 
 /* What an answer is completed by, where it does not have every device. Each may be NULL. */
 typedef struct EngineKnows {

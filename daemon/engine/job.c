@@ -224,20 +224,6 @@ static void job_show_nothing(Job *job) {
         free(TAKE_PTR(job->step_name));
 }
 
-/* A guess, and the only one there is: who has lost an empty device by it reads here why. */
-static void job_log_taken(const Job *job, const char *device) {
-        log_line(LOG_NOTICE,
-                 &(LogContext){ .message_id = LOG_MESSAGE_TAKEN,
-                                .job = job->id,
-                                .region = &job->request.region,
-                                .devices = &device,
-                                .n_devices = 1 },
-                 "%s in region %" PRIu32
-                 ": %s is taken for what the create that was interrupted has made: "
-                 "it is the only new device, empty and without a driver",
-                 job->record->operation, job->request.region, device);
-}
-
 static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Failure *failure) {
         const JobView view = {
                 .now = now,
@@ -245,21 +231,16 @@ static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Fa
                 .held = (const char(*)[DAX_NAME_MAX + 1]) job->held,
                 .n_held = job->n_held,
         };
-        const RecordDevice *awaited = NULL;
-        bool is_new;
-        int r;
+        WitnessWord made;
 
         if (!job->record)
                 return job->request.want(&view, ret_wanted, failure, job->request.userdata);
 
-        if (job->record->awaited != SIZE_MAX)
-                awaited = &job->record->devices[job->record->awaited];
-        is_new = awaited && awaited->name[0] == '\0';
+        made = job->undecided ?
+                       WITNESS_MADE :
+                       witnesses_ask(engine_witnesses(job->engine), job->record->region_start);
         free(TAKE_PTR(job->strangers));
-        r = settle_wanted(job->record, now, ret_wanted, &job->strangers);
-        if (r == 0 && is_new && awaited->name[0] != '\0')
-                job_log_taken(job, awaited->name);
-        return r;
+        return settle_wanted(job->record, now, made, ret_wanted, &job->strangers);
 }
 
 static void job_ask_holders(Job *job);
@@ -823,7 +804,8 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         job->begun = job->step + MIN(done + failed, job->n_sent);
 
         r = job_take_made(job, error < 0 ? 0 : done);
-        if (error >= 0 && answer->result.problem != WORKER_UNDECIDED)
+        job->undecided = error >= 0 && answer->result.problem == WORKER_UNDECIDED;
+        if (error >= 0 && !job->undecided)
                 job->record->awaited = SIZE_MAX; /* the worker knows that it has left nothing */
         s = error < 0 ? 0 : job_take_fresh(job, answer);
         /* a step that failed may have been carried out; of a dead worker nobody knows */
@@ -963,6 +945,8 @@ static void job_next_steps(Job *job) {
         }
 
         r = job_prepare_steps(job, &task.memory);
+        if (r >= 0)
+                r = witnesses_get(engine_witnesses(job->engine), job->record->region_start);
         if (r < 0) {
                 job_fail(job, r, &failure);
                 return;
@@ -976,7 +960,8 @@ static void job_next_steps(Job *job) {
         task.request.outline = job->presumed;
         task.request.n_steps = job->n_sent;
         task.steps = job->sent;
-        task.record_fd = job->record->fd;
+        task.fds[0] = job->record->fd;
+        task.fds[1] = r;
         job_call(job, &task);
 }
 

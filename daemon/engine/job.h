@@ -118,6 +118,7 @@ struct Job {
         WorkerStep *sent; /* the steps that a worker has now, from `step` on */
         size_t n_sent;
         uint64_t last_serial; /* of the last that were answered */
+        bool undecided;       /* after them: a CREATE has made one, whatever the kernel has said */
         WorkerCall *call;
         Failure failure;    /* why it goes back */
         Failure stuck;      /* why it does not get back */

@@ -33,11 +33,11 @@ static bool record_knows(const Record *record, const DaxDevice *device) {
 }
 
 /*
- * The device that the awaited CREATE made: the only new one, still empty and without a driver, and
- * the youngest. That is a guess: the CREATE may have made none, and another agent this one, in just
- * that moment. Of several, or one that is not so, none is taken.
+ * The device that the awaited CREATE has made: the only new one, still empty and without a driver,
+ * and the youngest. Of several, or one that is not so, or where nobody knows whether it has made
+ * any, none is taken.
  */
-static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
+static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now, WitnessWord made,
                                      bool *ret_unclear) {
         const DaxDevice *found = NULL;
         size_t n = 0;
@@ -48,9 +48,9 @@ static const DaxDevice *find_awaited(const Record *record, const DaxRegion *now,
                         n++;
                 }
 
-        if (n == 0)
+        if (n == 0 || made == WITNESS_NOT_MADE)
                 return NULL;
-        if (n == 1 && found->size == 0 && found->mode == DAX_MODE_NONE &&
+        if (made == WITNESS_MADE && n == 1 && found->size == 0 && found->mode == DAX_MODE_NONE &&
             strcmp(now->youngest, found->name) == 0)
                 return found;
 
@@ -162,7 +162,7 @@ static int settle_entries(Record *record, const DaxRegion *now, DaxRegion *wante
         return 0;
 }
 
-int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
+int settle_wanted(Record *record, const DaxRegion *now, WitnessWord made, DaxRegion **ret_wanted,
                   char **ret_strangers) {
         _cleanup_region_ DaxRegion *wanted = NULL;
         _cleanup_free_ char *text = NULL;
@@ -172,10 +172,10 @@ int settle_wanted(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
         int r;
 
         if (record->awaited != SIZE_MAX) {
-                const DaxDevice *made = find_awaited(record, now, &unclear);
+                const DaxDevice *device = find_awaited(record, now, made, &unclear);
 
-                if (made)
-                        record_set_name(record, record->awaited, made->name, made->identity);
+                if (device)
+                        record_set_name(record, record->awaited, device->name, device->identity);
         }
 
         /*

@@ -162,7 +162,7 @@ static int connection_send_call(Connection *connection) {
         task->request.serial = ++connection->workers->serial;
         worker_answer_deinit(&connection->answer);
         connection->answer.serial = task->request.serial;
-        r = worker_send_request(connection->fd, &task->request, task->steps, &task->record_fd);
+        r = worker_send_request(connection->fd, &task->request, task->steps, task->fds);
         if (r >= 0 && call->interrupted)
                 connection_send_cancel(connection, call);
         return r;

@@ -35,10 +35,10 @@ DEFINE_CLEANUP(Workers *, workers_free)
 
 /* What is asked of a worker. */
 typedef struct WorkerTask {
-        WorkerRequest request; /* version and serial are filled in by workers_call() */
-        WorkerStep *steps; /* request.n_steps; borrowed until the call is done, like @record_fd */
-        int record_fd;
-        bool memory; /* memory work */
+        WorkerRequest request;   /* version and serial are filled in by workers_call() */
+        WorkerStep *steps;       /* request.n_steps; borrowed until the call is done, like @fds */
+        int fds[WORKER_FDS_MAX]; /* those that go with the request */
+        bool memory;             /* memory work */
         WorkerCallDone done;
         WorkerCallProgress progress; /* may be NULL */
         void *userdata;

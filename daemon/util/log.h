@@ -29,7 +29,6 @@ typedef struct LogContext {
 #define LOG_MESSAGE_LEAKED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e04"
 #define LOG_MESSAGE_LAYOUT_FAILED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e05"
 #define LOG_MESSAGE_SET_ASIDE "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e06"
-#define LOG_MESSAGE_TAKEN "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e07"
 #define LOG_MESSAGE_LAYOUT_APPLIED "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e08"
 #define LOG_MESSAGE_STATE_FILE "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e09"
 #define LOG_MESSAGE_NO_BUS "8b2b2e1c6c2a4f0f9f6a7d1d5a3c9e0a"

@@ -100,8 +100,8 @@ static int serve_holders(Worker *worker, const WorkerRequest *request, WorkerDon
         return r;
 }
 
-static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int fd,
-                 WorkerDone *done) {
+static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep *steps,
+                 const int fds[static WORKER_FDS_MAX], WorkerDone *done) {
         if (worker->lock_fd < 0)
                 return refuse(done, EPROTO, "hello");
         if (request->op != WORKER_STEPS)
@@ -116,7 +116,7 @@ static int serve(Worker *worker, const WorkerRequest *request, const WorkerStep 
         case WORKER_HOLDERS:
                 return serve_holders(worker, request, done);
         case WORKER_STEPS:
-                return steps_run(worker, request, steps, fd, done);
+                return steps_run(worker, request, steps, fds, done);
         case WORKER_RESTORE:
                 return driver_restore(worker, request, done);
         case WORKER_HELLO:
@@ -143,7 +143,7 @@ static int answer(Worker *worker, const WorkerRequest *request, const WorkerStep
         if (request->op == WORKER_HELLO && worker->lock_fd < 0)
                 r = serve_hello(worker, fds, &done);
         else
-                r = serve(worker, request, steps, fds[0], &done);
+                r = serve(worker, request, steps, fds, &done);
 
         if (r < 0) {
                 if (r == -EPIPE || r == -ECONNRESET)

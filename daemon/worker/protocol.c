@@ -381,7 +381,7 @@ static bool step_is_sane(const WorkerStep *step) {
 }
 
 static size_t op_descriptors(uint32_t op) {
-        return op == WORKER_HELLO ? 2 : op == WORKER_STEPS ? 1 : 0;
+        return op == WORKER_HELLO || op == WORKER_STEPS ? 2 : 0;
 }
 
 void worker_close_fds(int (*fds)[WORKER_FDS_MAX]) {

@@ -15,7 +15,7 @@
 #include "daemon/dax/machine.h"
 #include "daemon/plan/plan.h"
 
-#define WORKER_PROTOCOL_VERSION 3
+#define WORKER_PROTOCOL_VERSION 4
 #define WORKER_MESSAGE_MAX 32768
 #define WORKER_STEPS_MAX 120 /* so that a request fits a message */
 #define WORKER_FDS_MAX 2     /* descriptors that go with a request (SCM_RIGHTS) */
@@ -27,7 +27,9 @@ typedef enum WorkerOp {
         WORKER_INVENTORY, /* by libdaxctl in a child: the whole machine, every device */
         WORKER_REGION,    /* one region: attributes, names, and one device, or all */
         WORKER_HOLDERS,   /* who has the device open or mapped */
-        WORKER_STEPS,     /* steps of a plan, up to the first that fails; carries their record */
+        /* steps of a plan, up to the first that fails; carries their record, and the region's
+         * witness of CREATEs */
+        WORKER_STEPS,
         WORKER_RESTORE, /* what a bind that died in the middle may have left: value, device, mode */
         WORKER_CANCEL,
         _WORKER_OP_MAX,
@@ -86,8 +88,8 @@ typedef struct WorkerStep {
 
 /*
  * What the worker adds to the record right before it creates a device: its number; and right after,
- * before it goes on: number, name and identity. Between these two lines is the only moment at which
- * nobody can say whose a new device is.
+ * before it goes on: number, name and identity. What happens between these two lines the witness
+ * tells, see witness.h.
  */
 #define WORKER_MAKING_LINE "{\"making\":%u}\n"
 #define WORKER_MADE_LINE "{\"made\":%u,\"name\":\"%s\",\"identity\":%llu}\n"

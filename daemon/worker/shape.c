@@ -8,6 +8,7 @@
 #include "daemon/worker/shape.h"
 #include "daemon/worker/attribute.h"
 #include "daemon/worker/result.h"
+#include "daemon/worker/witness.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -285,6 +286,8 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
                 r = roster_update(&worker->roster, &worker->region, worker->event_fd);
         if (r >= 0 && !kernel_region_is_live(step->region))
                 r = -ENODEV;
+        if (r >= 0)
+                r = witness_prepare(step->witness_fd);
         if (r < 0)
                 return create_kernel(step, r, "1");
         r = step_note(step, WORKER_MAKING_LINE, step->what->entry);
@@ -292,7 +295,7 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
                 return r;
 
         fd = step->create_fd;
-        written = attribute_put(fd, "1");
+        written = witness_send(step->witness_fd, fd);
         if (written == -EINTR) { /* made or not: only the number tells, when nobody else is there */
                 r = kernel_region_count(step->region, &after);
                 if (r < 0 || after != before + 1)

@@ -15,6 +15,7 @@
 #include "daemon/worker/result.h"
 #include "daemon/worker/shape.h"
 #include "daemon/worker/wipe.h"
+#include "daemon/worker/witness.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -516,12 +517,13 @@ static void step_deinit(Step *step) {
         closep(&step->bind_fd);
 }
 
-int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int record_fd,
-              WorkerDone *done) {
+int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps,
+              const int fds[static WORKER_FDS_MAX], WorkerDone *done) {
         _cleanup_(step_deinit) Step step = { .worker = worker,
                                              .request = request,
                                              .device = KERNEL_DEVICE_INIT,
-                                             .record_fd = record_fd,
+                                             .record_fd = fds[0],
+                                             .witness_fd = fds[1],
                                              .create_fd = -1,
                                              .bind_fd = -1,
                                              .looked_usec = clock_usec(CLOCK_MONOTONIC),
@@ -531,8 +533,10 @@ int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *st
         if (request->region_size == 0) /* steps mean one region, by its place */
                 return result_set(done, WORKER_BAD_REQUEST, EINVAL, NULL, "regions/%u",
                                   request->region);
-        if (!is_record(worker, record_fd))
+        if (!is_record(worker, step.record_fd))
                 return result_set(done, WORKER_BAD_REQUEST, EBADF, NULL, "record");
+        if (!witness_is_sound(step.witness_fd))
+                return result_set(done, WORKER_BAD_REQUEST, EBADF, NULL, "witness");
         r = worker_find_region(worker, request, done);
         if (r != 0)
                 return r;

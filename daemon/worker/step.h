@@ -38,7 +38,7 @@ typedef struct Step {
         DaxDevice *after; /* the device as far as it has been read; NULL: nothing has */
         unsigned known;   /* StepKnows: what of it */
 
-        int record_fd;
+        int record_fd, witness_fd;
         int create_fd; /* kept open for the steps to come, like the next; -1 */
         int bind_fd;
         char bind_driver[32]; /* which driver's that is */
@@ -54,11 +54,11 @@ typedef struct Step {
 
 /*
  * Runs the steps of @request up to the first that fails; done->steps is how many did not. Sends
- * every device whose last step that was. What has been made stands in the file @record_fd before
- * the next step begins.
+ * every device whose last step that was. What has been made stands in the record before the next
+ * step begins. @fds: the record and the witness.
  */
-int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps, int record_fd,
-              WorkerDone *done);
+int steps_run(Worker *worker, const WorkerRequest *request, const WorkerStep *steps,
+              const int fds[static WORKER_FDS_MAX], WorkerDone *done);
 
 /* --- what the kinds of steps have in common --- */
 

@@ -889,6 +889,51 @@ def what_a_driver_was_told_is_taken_back():
     require("drivers/kmem/remove_id (EIO)" in error.message, error.message)
 
 
+def killed_at_create(after):
+    """daxd and its worker die where one makes a device, right before or right after that."""
+    with sim.stopped(after, path="*/dax_region/create") as stop:
+        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK, {})
+        pid = stop.wait().pid
+        system.kill_daxd()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 60, "the worker to be gone")
+    return pending
+
+
+@fresh
+def whose_an_empty_device_is_is_known_over_death():
+    """Nobody has survived who could tell: systemd has kept what does."""
+    create_device(BLOCK)
+    before = devices()
+    killed_at_create(after=True)
+    equal(len(devices()), len(before) + 1, "number of devices")
+    system.start_daxd()
+    equal(devices(), before, "devices")
+    agree()
+
+    killed_at_create(after=False)
+    stranger = create()
+    system.start_daxd()
+    require(stranger in devices(), "an empty device of somebody else's is gone")
+    equal(get(REGION_PATH, REGION_FACE, "State"), "unmanaged", "State")
+    delete(stranger)
+    call(ROOT, MANAGER, "Refresh", "a{sv}", {})
+    agree()
+
+
+@fresh
+def whose_an_empty_device_is_is_reported_where_nobody_knows():
+    create_device(BLOCK)
+    killed_at_create(after=False)
+    system.notify.forget()
+    stranger = create()
+    system.start_daxd()
+    require(stranger in devices(), "an empty device of somebody else's is gone")
+    equal(get(REGION_PATH, REGION_FACE, "State"), "failed", "State")
+    reason = get(REGION_PATH, REGION_FACE, "StateReason")
+    require("may be a leftover" in reason and f"{stranger} empty" in reason, reason)
+
+
 @fresh
 def what_others_bring_into_use_meanwhile_is_not_taken_for_caught():
     name = create(BLOCK, region=1)

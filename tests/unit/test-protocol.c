@@ -326,25 +326,26 @@ static int some_descriptor(void) {
         return fd;
 }
 
-/* Any bytes, with a descriptor, or without one where that is -1. */
-static void send_with(int to, const void *data, size_t size, int fd) {
+/* Any bytes, with a descriptor @n times, or without one. */
+static void send_with(int to, const void *data, size_t size, int fd, size_t n) {
         union {
-                char room[CMSG_SPACE(sizeof(int))];
+                char room[CMSG_SPACE(2 * sizeof(int))];
                 struct cmsghdr align;
         } control = {};
         struct iovec part = { (void *)data, size };
         struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-        if (fd >= 0) {
+        if (n > 0) {
                 struct cmsghdr *c;
 
                 message.msg_control = &control;
-                message.msg_controllen = sizeof(control);
+                message.msg_controllen = CMSG_SPACE(n * sizeof(int));
                 c = CMSG_FIRSTHDR(&message);
                 c->cmsg_level = SOL_SOCKET;
                 c->cmsg_type = SCM_RIGHTS;
-                c->cmsg_len = CMSG_LEN(sizeof(int));
-                memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+                c->cmsg_len = CMSG_LEN(n * sizeof(int));
+                for (size_t i = 0; i < n; i++)
+                        memcpy(CMSG_DATA(c) + i * sizeof(int), &fd, sizeof(fd));
         }
         assert_int_equal(sendmsg(to, &message, 0), size);
 }
@@ -354,27 +355,27 @@ static void test_requests(void **state) {
         WorkerRequest request = request_make(), got;
         Pair pair = pair_new();
         int carried[WORKER_FDS_MAX], fd = some_descriptor();
+        const int fds[] = { fd, fd };
 
         steps_make(steps);
         assert_int_equal(worker_receive_request(pair.worker, MSG_DONTWAIT, &got, got_steps,
                                                 carried),
                          -EAGAIN);
-        assert_int_equal(worker_send_request(pair.daxd, &request, steps, &fd), 0);
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fds), 0);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 1);
         assert_memory_equal(&request, &got, sizeof(got));
         assert_memory_equal(steps, got_steps, N_STEPS * sizeof(*steps));
-        assert_true(carried[0] >= 0);
-        assert_int_equal(carried[1], -1);
-        close(carried[0]);
+        assert_true(carried[0] >= 0 && carried[1] >= 0);
+        worker_close_fds(&carried);
 
         /* as many as there may be, and what has none */
         request.n_steps = WORKER_STEPS_MAX;
         for (size_t i = N_STEPS; i < WORKER_STEPS_MAX; i++)
                 steps[i] = steps[i % N_STEPS];
-        assert_int_equal(worker_send_request(pair.daxd, &request, steps, &fd), 0);
+        assert_int_equal(worker_send_request(pair.daxd, &request, steps, fds), 0);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, got_steps, carried), 1);
         assert_memory_equal(steps, got_steps, sizeof(steps));
-        close(carried[0]);
+        worker_close_fds(&carried);
         request.op = WORKER_REGION;
         request.n_steps = 0;
         assert_int_equal(worker_send_request(pair.daxd, &request, NULL, NULL), 0);
@@ -407,13 +408,13 @@ static void test_hello(void **state) {
         }
         worker_close_fds(&carried);
 
-        /* two belong to a HELLO, one to STEPS, and none to anything else */
-        send_with(pair.daxd, &request, sizeof(request), fds[0]);
+        /* two belong to a HELLO and to STEPS, and none to anything else */
+        send_with(pair.daxd, &request, sizeof(request), fds[0], 1);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
-        send_with(pair.daxd, &request, sizeof(request), -1);
+        send_with(pair.daxd, &request, sizeof(request), -1, 0);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         request.op = WORKER_INVENTORY;
-        send_with(pair.daxd, &request, sizeof(request), fds[0]);
+        send_with(pair.daxd, &request, sizeof(request), fds[0], 1);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         request.version++;
         assert_int_equal(worker_send_request(pair.daxd, &request, NULL, NULL), 0);
@@ -551,7 +552,7 @@ static void test_cut_requests(void **state) {
         for (size_t size = 1; size < whole + 64; size++) {
                 int r;
 
-                send_with(pair.daxd, longer, size, fd);
+                send_with(pair.daxd, longer, size, fd, 2);
                 r = worker_receive_request(pair.worker, 0, &got, steps, carried);
                 assert_int_equal(r, size == whole ? 1 : -EBADMSG);
                 if (r == 1)
@@ -579,7 +580,7 @@ static void test_mutated_requests(void **state) {
                 memcpy(bytes + sizeof(request), steps, N_STEPS * sizeof(*steps));
                 for (uint32_t n = 1 + random_next(&seed) % 4; n > 0; n--)
                         bytes[random_next(&seed) % sizeof(bytes)] = random_next(&seed);
-                send_with(pair.daxd, bytes, sizeof(bytes), fd);
+                send_with(pair.daxd, bytes, sizeof(bytes), fd, 2);
                 r = worker_receive_request(pair.worker, 0, &got, got_steps, carried);
                 assert_true(r == 1 || r == -EBADMSG || r == -EPROTONOSUPPORT);
                 if (r == 1) {

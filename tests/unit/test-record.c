@@ -393,9 +393,14 @@ static void test_newer_version(void **state) {
 
 /* --- settling --------------------------------------------------------------------------------- */
 
+static void settle_made(Record *record, const DaxRegion *now, WitnessWord made,
+                        DaxRegion **ret_wanted, char **ret_strangers) {
+        assert_int_equal(settle_wanted(record, now, made, ret_wanted, ret_strangers), 0);
+}
+
 static void settle(Record *record, const DaxRegion *now, DaxRegion **ret_wanted,
                    char **ret_strangers) {
-        assert_int_equal(settle_wanted(record, now, ret_wanted, ret_strangers), 0);
+        settle_made(record, now, WITNESS_MADE, ret_wanted, ret_strangers);
 }
 
 static void test_settle_back_and_forward(void **state) {
@@ -465,9 +470,28 @@ static void test_awaited_seed_can_have_an_old_name(void **state) {
         assert_int_equal(wanted->n_devices, before->n_devices);
 }
 
-/* Two new ones, or one that is not the youngest, or has memory by now: reported, never guessed. */
+/* A device that somebody else has made right when nobody of ours came to it any more. */
+static void test_seed_is_not_ours_where_none_was_made(void **state) {
+        _cleanup_region_ DaxRegion *before = new_used_region(), *now = NULL, *wanted = NULL;
+        _cleanup_plan_ Plan *plan = new_plan(before);
+        _cleanup_record_ Record *record = new_record(plan);
+        _cleanup_free_ char *strangers = NULL;
+
+        now = new_state_awaiting(record, plan);
+        add_device(now, 3, "", 0, 0, DAX_MODE_NONE);
+        strcpy(now->youngest, "dax0.3");
+        settle_made(record, now, WITNESS_NOT_MADE, &wanted, &strangers);
+        assert_null(strangers);
+        assert_non_null(dax_region_find(wanted, "dax0.3"));
+        assert_false(record->unclear);
+}
+
+/*
+ * Two new ones, or one that is not the youngest, or has memory by now, or nobody knows whether ours
+ * was made: reported, never guessed.
+ */
 static void test_undecided_seed_is_left(void **state) {
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < 4; i++) {
                 _cleanup_region_ DaxRegion *before = new_used_region(), *now = NULL;
                 _cleanup_region_ DaxRegion *wanted = NULL;
                 _cleanup_plan_ Plan *plan = new_plan(before);
@@ -479,7 +503,8 @@ static void test_undecided_seed_is_left(void **state) {
                 strcpy(now->youngest, i == 1 ? "dax0.1" : "dax0.3");
                 if (i == 0)
                         add_device(now, 4, "", 0, 0, DAX_MODE_NONE);
-                settle(record, now, &wanted, &strangers);
+                settle_made(record, now, i == 3 ? WITNESS_UNKNOWN : WITNESS_MADE, &wanted,
+                            &strangers);
                 assert_non_null(strangers);
                 assert_non_null(dax_region_find(wanted, "dax0.3"));
 
@@ -735,6 +760,7 @@ int main(void) {
                 cmocka_unit_test(test_settle_back_and_forward),
                 cmocka_unit_test(test_awaited_seed_is_ours),
                 cmocka_unit_test(test_awaited_seed_can_have_an_old_name),
+                cmocka_unit_test(test_seed_is_not_ours_where_none_was_made),
                 cmocka_unit_test(test_undecided_seed_is_left),
                 cmocka_unit_test(test_strangers_are_left),
                 cmocka_unit_test(test_own_changed_by_others_is_told),

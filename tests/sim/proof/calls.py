@@ -85,7 +85,8 @@ class Kills:
         wiped = sum(call.name in WIPES for count in self.counts for call in count.calls)
         if wiped != self.wiped:
             self.wiped, self.marks = wiped, self.ground.marks(self.sim)
-        return world(self.trial.operation.name, self.sim.state(), self.marks)
+        return world(self.trial.operation.name, self.sim.state(), self.marks,
+                     self.ground.system.notify.positions())
 
     def happen(self, at):
         """Waits for a kill. Returns the call, None when it went another way this time: fewer calls."""

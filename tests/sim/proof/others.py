@@ -19,10 +19,6 @@ from judge import need
 from killing import settle
 from trial import BEFORE, GIVEN_UP, LOST, NOTHING, WANTED, Trial
 
-# An empty device of his was taken for what the create would have left: there is nothing by which to
-# tell one that is the only new one from it.
-TAKEN = "taken for the awaited"
-LOG_TAKEN = "is taken for what the create that was interrupted has made"
 GONE = "gone"
 WHENS = ("between", "after", "killed", "killed-after", "undoing", "recovering")
 KILLED = ("killed", "killed-after")
@@ -164,14 +160,8 @@ def try_point(ground, operation, reference, point):
     error = settle(ground, pending, when in KILLED, bound)
     if when == "recovering":
         ground.wait_recovered()
-    taken = when == "killed" and what == "seed" and stop.path.endswith("/create") and \
-        things_of(ground, agent) != his
-    if taken:
-        need(LOG_TAKEN in ground.journal(), "nobody has said that a device was taken for the awaited")
-        agent.made.clear()
-        his = {}
     result = judge_both(trial, agent, his, error, what, bound)
-    return TAKEN if taken else result if acted else NOTHING, []
+    return result if acted else NOTHING, []
 
 
 def come_to(ground, trial, reference, number, when):

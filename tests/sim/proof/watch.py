@@ -20,7 +20,7 @@ NOTIF_RECV = 3 << 30 | NOTIFICATION.size << 16 | ord("!") << 8 | 0
 NOTIF_SEND = 3 << 30 | RESPONSE.size << 16 | ord("!") << 8 | 1
 CONTINUE = 1
 CALLS = {0: "read", 1: "write", 18: "pwrite64", 20: "writev", 296: "pwritev", 328: "pwritev2",
-         44: "sendto",
+         40: "sendfile", 44: "sendto",
          46: "sendmsg", 307: "sendmmsg", 77: "ftruncate", 316: "renameat2", 264: "renameat",
          263: "unlinkat", 258: "mkdirat", 265: "linkat", 266: "symlinkat", 259: "mknodat",
          91: "fchmod", 268: "fchmodat", 93: "fchown", 260: "fchownat", 190: "fsetxattr",
@@ -144,7 +144,7 @@ def who_is(pid):
 
 def place_of(pid, name, arguments):
     """What a call is about, for people."""
-    at_first = name in ("write", "pwrite64", "writev", "sendmsg", "sendto", "ftruncate", "fchmod",
+    at_first = name in ("write", "pwrite64", "writev", "sendmsg", "sendto", "sendfile", "ftruncate", "fchmod",
                         "fchown")
     if at_first:
         try:

@@ -47,7 +47,8 @@ static const Rule rules[] = {
         { SYS_fchmod, NO_ARGUMENT, 0 },     { SYS_fchmodat, NO_ARGUMENT, 0 },
         { SYS_fchown, NO_ARGUMENT, 0 },     { SYS_fchownat, NO_ARGUMENT, 0 },
         { SYS_fsetxattr, NO_ARGUMENT, 0 },  { SYS_openat, 2, O_CREAT | O_TRUNC },
-        { SYS_munmap, NO_ARGUMENT, 0 },     { SYS_read, 2, WIPED_AT_ONCE },
+        { SYS_munmap, NO_ARGUMENT, 0 },     { SYS_sendfile, NO_ARGUMENT, 0 },
+        { SYS_read, 2, WIPED_AT_ONCE },
 #ifdef SYS_open
         { SYS_open, 1, O_CREAT | O_TRUNC },
 #endif

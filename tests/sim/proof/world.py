@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a daxd that is started anew finds: the kernel's state, files, and what is in the memory. Where
-two points leave the same, what follows is the same as well."""
+"""What a daxd that is started anew finds: the kernel's state, files, what is in the memory, and what
+systemd has kept. Where two points leave the same, what follows is the same as well."""
 
 import glob
 import json
@@ -48,11 +48,11 @@ def nodes():
         yield f"{path} {owner(os.stat(path))}"
 
 
-def world(name, state, marks):
+def world(name, state, marks, kept):
     """Of the operation with that name, as a text that is the same where the world is. `marks`: where
-    memory is not wiped."""
+    memory is not wiped. `kept`: how far the files that systemd keeps have been read."""
     kernel = json.dumps({key: value for key, value in state.items() if key not in COUNTERS})
-    text = "\n".join([name, kernel, repr(marks), *files(), *nodes()])
+    text = "\n".join([name, kernel, repr(marks), repr(kept), *files(), *nodes()])
     lives = {}
     return LIFE.sub(lambda life: f"life {lives.setdefault(life.group(), len(lives))}", text)
 

@@ -8,6 +8,7 @@ that has ended before anybody is killed does not count: there is another one.
 
 import grp
 import random
+import signal
 
 from truth import *
 
@@ -250,6 +251,25 @@ def prepare():
     now = picture()
 
 
+def witnesses():
+    """What the daxd of now has of what systemd keeps: {region's witness: how far it has been read}."""
+    folder, found = f"/proc/{pid_of('daxd.service')}", {}
+    for fd in os.listdir(f"{folder}/fd"):
+        if os.readlink(f"{folder}/fd/{fd}").startswith("/memfd:daxd-witness"):
+            found[os.stat(f"{folder}/fd/{fd}").st_ino] = read(f"{folder}/fdinfo/{fd}").split()[1]
+    return found
+
+
+def what_tells_of_a_create_is_kept():
+    before = witnesses()
+    equal(list(before.values()), ["1"], "how far witnesses have been read, once devices were made")
+    old = pid_of("daxd.service")
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: pid_of("daxd.service") not in (old, 0), 30, "another daxd")
+    await_daxd()
+    equal(witnesses(), before, "witnesses after daxd was killed")
+
+
 def end():
     for text in (LAYOUTS["mixed"], LAYOUTS["large"]):
         for name in members(region_at(FIRST)):
@@ -267,6 +287,7 @@ def end():
 
 
 if check("prepare", prepare):
+    check("what_tells_of_a_create_is_kept", what_tells_of_a_create_is_kept)
     for number in range(KILLS):
         check(f"kill {number + 1}", one_kill, ("daxd", "daxd-worker")[number % 2])
     check("end", end)
