@@ -179,6 +179,20 @@ int dax_ranges_subtract(DaxRanges *ranges, DaxRange range) {
         return 0;
 }
 
+int dax_ranges_intersect(const DaxRanges *a, const DaxRanges *b, DaxRanges *ret_both) {
+        int r = 0;
+
+        for (size_t i = 0; i < a->count; i++)
+                for (size_t k = 0; r >= 0 && k < b->count; k++) {
+                        DaxRange both = dax_range_common(a->list[i], b->list[k]);
+
+                        if (both.size > 0)
+                                r = dax_ranges_append(ret_both, both);
+                }
+
+        return r;
+}
+
 int dax_ranges_add(DaxRanges *sorted, DaxRange range) {
         size_t at = 0;
 

@@ -6,7 +6,6 @@
  */
 
 #include "daemon/engine/internal.h"
-#include "daemon/engine/owners.h"
 #include "daemon/engine/report.h"
 #include "daemon/engine/unseen.h"
 #include "daemon/util/clock.h"
@@ -465,297 +464,10 @@ bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answ
         return true;
 }
 
-/* The devices that a transaction has changed, by name, to be looked up quickly. */
-typedef struct Changed {
-        const PlanDevice **list;
-        size_t count;
-} Changed;
-
-static int compare_changed(const void *a, const void *b) {
-        const PlanDevice *const *x = a, *const *y = b;
-
-        return strcmp((*x)->name, (*y)->name);
-}
-
-static int compare_with_changed(const void *name, const void *element) {
-        const PlanDevice *const *device = element;
-
-        return strcmp(name, (*device)->name);
-}
-
-static int changed_of_plan(const Plan *plan, Changed *ret_changed) {
-        Changed changed = {};
-
-        changed.list = calloc(plan ? plan->n_devices + 1 : 1, sizeof(*changed.list));
-        if (!changed.list)
-                return -ENOMEM;
-        for (size_t i = 0; plan && i < plan->n_devices; i++)
-                if (plan->devices[i].action != PLAN_KEEP)
-                        changed.list[changed.count++] = &plan->devices[i];
-        if (changed.count > 1)
-                qsort(changed.list, changed.count, sizeof(*changed.list), compare_changed);
-
-        *ret_changed = changed;
-        return 0;
-}
-
-static const PlanDevice *changed_find(const Changed *changed, const char *name) {
-        const PlanDevice **found = NULL;
-
-        if (changed->count > 0)
-                found = bsearch(name, changed->list, changed->count, sizeof(*changed->list),
-                                compare_with_changed);
-        return found ? *found : NULL;
-}
-
-static void changed_deinit(Changed *changed) {
-        free(changed->list);
-}
-
-/* A device keeps its incarnation while it is the same one, and while our own hands rebuild it. */
-static int put_incarnations(const DaxRegion *before, DaxRegion *after, const Changed *changed) {
-        DaxChanges changes = { .before = before, .after = after };
-        const DaxDevice *old, *read;
-
-        while (dax_changes_next(&changes, &old, &read)) {
-                const PlanDevice *planned;
-                DaxDevice *device;
-
-                if (!read || read->life != 0) /* it has been through here */
-                        continue;
-                if (dax_region_edit(after, read, &device) < 0)
-                        return -ENOMEM;
-                device->life = device->incarnation; /* the worker knows no other number */
-                if (!old || old->identity != device->identity || old->size == 0 ||
-                    device->size == 0)
-                        continue;
-                planned = changed_find(changed, device->name);
-                if (old->life == device->life || (planned && planned->action == PLAN_CHANGE))
-                        device->incarnation = old->incarnation;
-        }
-
-        return 0;
-}
-
-/*
- * @range holds what @device had there. Where it has not been wiped since it was another's, both may
- * be found.
- */
-static int note_owner(Engine *engine, DaxRegion *region, DaxRange range, const DaxDevice *device) {
-        const char *owner = dax_device_owner(device);
-        _cleanup_ranges_ DaxRanges own = {}, mixed = {};
-        int r;
-
-        r = dax_ranges_append(&own, range);
-        for (size_t i = 0; r >= 0 && i < region->n_owned; i++) {
-                DaxRange common = dax_range_common(region->owned[i].range, range);
-
-                if (common.size == 0 || strcmp(region->owned[i].owner, owner) == 0)
-                        continue;
-                r = dax_ranges_append(&mixed, common);
-                if (r >= 0)
-                        r = dax_ranges_subtract(&own, common);
-        }
-        for (size_t i = 0; r >= 0 && i < mixed.count; i++)
-                r = owners_set(engine->owners, region, mixed.list[i], DAX_OWNER_UNKNOWN);
-        for (size_t i = 0; r >= 0 && i < own.count; i++)
-                r = owners_set(engine->owners, region, own.list[i], owner);
-
-        return r;
-}
-
-/* Notes whose the memory was that others took from @old. */
-static int put_lost(Engine *engine, DaxRegion *region, const DaxDevice *old,
-                    const DaxDevice *device) {
-        bool same = device && device->identity == old->identity &&
-                    strcmp(dax_device_owner(device), dax_device_owner(old)) == 0;
-        int r = 0;
-
-        for (size_t k = 0; r >= 0 && k < old->ranges.count; k++)
-                if (!same || !dax_ranges_cover(&device->ranges, old->ranges.list[k]))
-                        r = note_owner(engine, region, old->ranges.list[k], old);
-
-        return r;
-}
-
-/* What is in @device's memory is its own. */
-static int put_clean(Engine *engine, DaxRegion *region, const DaxDevice *device) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < device->ranges.count; i++)
-                r = owners_clear(engine->owners, region, device->ranges.list[i]);
-
-        return r;
-}
-
-/*
- * What another agent has bound is in use: giving it a label later must not wipe it. One of ours
- * that he has bound is wiped before somebody is let in.
- */
-static int put_used(Engine *engine, DaxRegion *region, const DaxDevice *old,
-                    const DaxDevice *device) {
-        if (device->mode != DAX_MODE_DEVDAX || device->label[0] != '\0' ||
-            (old && old->life == device->life && old->mode == device->mode))
-                return 0;
-        return put_clean(engine, region, device);
-}
-
-/*
- * What @before had with the driver of devdax and @is has still was noted for the time in between
- * only: its contents are its own. What had not been wiped before that is not.
- */
-static int put_kept(Engine *engine, DaxRegion *region, const DaxDevice *before,
-                    const DaxDevice *is) {
-        const char *owner = dax_device_owner(before);
-        _cleanup_ranges_ DaxRanges kept = {};
-        int r = 0;
-
-        for (size_t i = 0; before->mode == DAX_MODE_DEVDAX && i < region->n_owned; i++)
-                for (size_t k = 0;
-                     strcmp(region->owned[i].owner, owner) == 0 && k < is->ranges.count; k++)
-                        for (size_t m = 0; r >= 0 && m < before->ranges.count; m++) {
-                                DaxRange both = dax_range_common(before->ranges.list[m],
-                                                                 is->ranges.list[k]);
-
-                                both = dax_range_common(both, region->owned[i].range);
-                                if (both.size > 0)
-                                        r = dax_ranges_append(&kept, both);
-                        }
-        for (size_t i = 0; r >= 0 && i < kept.count; i++)
-                r = owners_clear(engine->owners, region, kept.list[i]);
-
-        return r;
-}
-
-/*
- * What a transaction has wiped, or given to the system, is nobody's old memory. What a device had
- * when it began and has still is that device's, also after one that was left in the middle; but
- * what was another's then, or was bound on the way and not wiped, is not.
- */
-static int put_done(Engine *engine, DaxRegion *after, const EngineCause *by) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && by->plan && i < by->plan->n_devices; i++) {
-                const PlanDevice *device = &by->plan->devices[i];
-                const DaxDevice *is = device->after;
-                /* what is put back as it was, nobody let in meanwhile, is as dirty as it was */
-                bool wiped = is && (!by->record || by->record->forward || is->wipe != 0);
-
-                if (is && is != device->before &&
-                    (is->mode == DAX_MODE_SYSTEM_RAM || (is->mode == DAX_MODE_DEVDAX && wiped)))
-                        r = put_clean(engine, after, is);
-        }
-        for (size_t i = 0; r >= 0 && by->record && i < by->record->n_devices; i++) {
-                const RecordDevice *entry = &by->record->devices[i];
-                const DaxDevice *is = dax_region_find(after, entry->name);
-
-                if (is && entry->before && is->identity == entry->identity)
-                        r = put_kept(engine, after, entry->before, is);
-        }
-
-        return r;
-}
-
-/*
- * Follows whose memory is whose: what others did first, then what the transaction has done. One
- * that was left in the middle has let nobody in to what it has bound.
- */
-static int put_owners(Engine *engine, const DaxRegion *before, DaxRegion *after,
-                      const EngineCause *by, const Changed *changed) {
-        DaxChanges lost = { .before = before, .after = after }, used = lost;
-        const DaxDevice *old, *device;
-        int r = 0;
-
-        while (r >= 0 && dax_changes_next(&lost, &old, &device))
-                if (old && !changed_find(changed, old->name))
-                        r = put_lost(engine, after, old, device);
-        while (r >= 0 && before && engine->settled && dax_changes_next(&used, &old, &device))
-                if (device && !changed_find(changed, device->name) &&
-                    !(by->unfinished && record_is_about(by->record, device->name)))
-                        r = put_used(engine, after, old, device);
-
-        return r < 0 ? r : put_done(engine, after, by);
-}
-
-/* What @device was when @record began, if that was it; on the way its name can be missing. */
-static const DaxDevice *device_at_first(const Record *record, const DaxDevice *device) {
-        for (size_t i = 0; i < record->n_devices; i++)
-                if (record->devices[i].before && record->devices[i].identity == device->identity &&
-                    strcmp(record->devices[i].name, device->name) == 0)
-                        return record->devices[i].before;
-
-        return device;
-}
-
-/*
- * What a device had that others, or a driver, were in, has its contents from now on: all of it,
- * when it gets other ranges, for then others could get it before it is back at its place. What it
- * had when @record began is still of whom it was then, unless it is System RAM by now.
- */
-static int note_device(Engine *engine, DaxRegion *region, const Record *record,
-                       const PlanDevice *device) {
-        const DaxDevice *before = device->before, *after = device->after;
-        const DaxDevice *first = before->mode == DAX_MODE_SYSTEM_RAM ?
-                                         before :
-                                         device_at_first(record, before);
-        int r = 0;
-
-        if (before->mode != DAX_MODE_SYSTEM_RAM && after &&
-            dax_ranges_equal(&before->ranges, &after->ranges))
-                return 0;
-        for (size_t i = 0; r >= 0 && i < before->ranges.count; i++) {
-                _cleanup_ranges_ DaxRanges rest = {};
-
-                r = dax_ranges_append(&rest, before->ranges.list[i]);
-                for (size_t k = 0; r >= 0 && k < first->ranges.count; k++) {
-                        DaxRange both = dax_range_common(before->ranges.list[i],
-                                                         first->ranges.list[k]);
-
-                        if (both.size == 0)
-                                continue;
-                        r = note_owner(engine, region, both, first);
-                        if (r >= 0)
-                                r = dax_ranges_subtract(&rest, both);
-                }
-                for (size_t k = 0; r >= 0 && k < rest.count; k++)
-                        r = note_owner(engine, region, rest.list[k], before);
-        }
-
-        return r;
-}
-
-/* What has no driver has what it had when it lost it, or what its memory had when it got that. */
-static int note_unbound(Engine *engine, DaxRegion *region, const PlanDevice *device) {
-        const DaxDevice *before = device->before, *after = device->after;
-        _cleanup_ranges_ DaxRanges lost = {};
-        int r;
-
-        r = dax_ranges_copy(&before->ranges, &lost);
-        for (size_t i = 0; r >= 0 && after && i < after->ranges.count; i++)
-                r = dax_ranges_subtract(&lost, after->ranges.list[i]);
-        for (size_t i = 0; r >= 0 && i < region->n_owned; i++)
-                r = dax_ranges_subtract(&lost, region->owned[i].range);
-        for (size_t i = 0; r >= 0 && i < lost.count; i++)
-                r = owners_set(engine->owners, region, lost.list[i], dax_device_owner(before));
-
-        return r;
-}
-
 int engine_note_owners(Engine *engine, const Record *record, const Plan *plan) {
         DaxRegion *region = dax_machine_find_region(&engine->machine, plan->now->id);
-        int r = 0;
 
-        for (size_t i = 0; region && r >= 0 && i < plan->n_devices; i++) {
-                const PlanDevice *device = &plan->devices[i];
-
-                if (!device->before || device->action == PLAN_KEEP)
-                        continue;
-                r = device->before->mode == DAX_MODE_NONE ?
-                            note_unbound(engine, region, device) :
-                            note_device(engine, region, record, device);
-        }
-
-        return r;
+        return region ? provenance_note(engine->owners, region, record, plan) : 0;
 }
 
 /*
@@ -821,23 +533,18 @@ static void queue_log_leaks(Queue *queue, const DaxRegion *before, const DaxRegi
 int engine_put_region(Engine *engine, DaxRegion *region, const EngineCause *cause,
                       uint64_t seqnum) {
         const EngineCause by = cause ? *cause : (EngineCause){};
-        _cleanup_(changed_deinit) Changed changed = {};
         _cleanup_region_ DaxRegion *before = NULL;
         Queue *queue;
         int r;
 
         r = engine_get_queue(engine, region->id, &queue);
-        if (r >= 0)
-                r = changed_of_plan(by.plan, &changed);
         if (r < 0) {
                 dax_region_free(region);
                 return r;
         }
 
         before = dax_machine_take_region(&engine->machine, region->id);
-        r = put_incarnations(before, region, &changed);
-        if (r >= 0)
-                r = put_owners(engine, before, region, &by, &changed);
+        r = provenance_follow(engine->owners, before, region, &by, engine->settled);
         if (dax_region_seal(region) < 0) {
                 dax_region_free(region);
                 return -ENOMEM;
@@ -864,7 +571,7 @@ static void engine_drop_region(Engine *engine, uint32_t id) {
         int r = 0;
 
         for (size_t i = 0; i < region->n_devices; i++)
-                r = put_lost(engine, region, region->devices[i], NULL) ?: r;
+                r = provenance_lost(engine->owners, region, region->devices[i], NULL) ?: r;
         if (r < 0)
                 log_unnoted(id, r);
         if (queue) {

@@ -4,6 +4,7 @@
 /* What job.c and engine.c share: the way of a job through the engine, and nothing more. */
 
 #include "daemon/engine/engine.h"
+#include "daemon/engine/provenance.h"
 #include "daemon/engine/witnesses.h"
 
 Workers *engine_workers(Engine *engine);
@@ -36,13 +37,6 @@ bool engine_confirm_region(Engine *engine, uint32_t id, const WorkerAnswer *answ
 uint64_t engine_outline(const Engine *engine, uint32_t id);
 /* Whether somebody has let go of a device since, so that all have to be read before a plan. */
 bool engine_must_look(const Engine *engine, uint32_t id);
-/* The transaction by which a region has become what it is. Each may be NULL. */
-typedef struct EngineCause {
-        const Plan *plan;     /* what it did at last */
-        const Record *record; /* all that it has tried */
-        bool unfinished;      /* it was left in the middle */
-} EngineCause;
-
 /*
  * Puts @region in place, as it was read when @seqnum was the last uevent, and tells the listeners.
  * Without @cause others have made it so. Fills in incarnations and old owners. Takes @region. 0 or

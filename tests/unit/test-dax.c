@@ -92,6 +92,19 @@ static void test_ranges_subtract(void **state) {
         }
 }
 
+static void test_ranges_intersect(void **state) {
+        for (int i = 0; i < CASES; i++) {
+                _cleanup_ranges_ DaxRanges a = {}, b = {}, both = {};
+
+                roll_ranges(&a, 8);
+                roll_ranges(&b, 8);
+                assert_int_equal(dax_ranges_intersect(&a, &b, &both), 0);
+                assert_true(bits_of(&both) == (bits_of(&a) & bits_of(&b)));
+                for (size_t k = 0; k < both.count; k++)
+                        assert_true(both.list[k].size > 0);
+        }
+}
+
 static void test_ranges_subtract_keeps_order(void **state) {
         _cleanup_ranges_ DaxRanges ranges = {};
 
@@ -771,6 +784,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_range_relations),
                 cmocka_unit_test(test_ranges_subtract),
+                cmocka_unit_test(test_ranges_intersect),
                 cmocka_unit_test(test_ranges_subtract_keeps_order),
                 cmocka_unit_test(test_ranges_add),
                 cmocka_unit_test(test_ranges_cover),
