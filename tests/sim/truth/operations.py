@@ -11,6 +11,7 @@ but for these:
     \\n \\x00            escapes as in Python; a blank is \\x20
 The verbs:
     create REGION [VALUE]               delete REGION VALUE
+    send REGION [VALUE]                 create by sendfile(2); and how far the file is read then
     size|align|memmap DEVICE VALUE      map DEVICE OFFSET SIZE, mapping DEVICE VALUE
     bind|unbind|new_id|remove_id DRIVER VALUE
     state BLOCK VALUE                   auto VALUE
@@ -103,6 +104,22 @@ class Executor:
 
     def do_create(self, region, value="1"):
         return self.write_to(region, "create", value)
+
+    def do_send(self, region, value="1"):
+        """As the worker does it; see daemon/worker/witness.h."""
+        path = f"{self.machine.folder(region)}/create"
+        witness, fd = os.memfd_create("witness"), os.open(path, os.O_RDWR)
+        try:
+            os.pwrite(witness, self.machine.expand(value).encode("latin-1"), 0)
+            result = "taken"
+            try:
+                os.sendfile(fd, witness, None, 1)
+            except OSError as error:
+                result = errno_name(error)
+            return f"{result}, read to {os.lseek(witness, 0, os.SEEK_CUR)}"
+        finally:
+            os.close(witness)
+            os.close(fd)
 
     def do_delete(self, region, value):
         return self.write_to(region, "delete", value)
