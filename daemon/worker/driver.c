@@ -255,9 +255,9 @@ static void before_deinit(Before *before) {
 }
 
 /*
- * Whether somebody has made it and bound it himself since: the driver does not match the region, or
- * it would have taken the step's device without an id (dax_bus_match() in drivers/dax/bus.c), so
- * that what is new there had an id of its own.
+ * Whether somebody has made it and bound it himself since. A driver that does not match the region
+ * takes there what has an id only (dax_bus_match() in drivers/dax/bus.c), and it did not take the
+ * step's device without one. So what is new there had an id of its own.
  */
 static bool is_anothers(const Step *step, const Before *before, const KernelDevice *device) {
         DaxName sibling = { .identity = device->identity };

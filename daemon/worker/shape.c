@@ -244,10 +244,10 @@ static bool is_untouched(const Step *step, const char *name) {
 }
 
 /*
- * Ours, when others have been created meanwhile: the only new one that is still as the kernel has
- * made it, since nobody but us goes on with it.
+ * How many new ones there are that are still as the kernel has made them, and one of them: nobody
+ * but us goes on with ours. 0 or an errno.
  */
-static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
+static int find_new(const Step *step, char name[DAX_NAME_MAX + 1], size_t *ret_n) {
         const KernelNames *before = &step->worker->roster.names;
         _cleanup_kernel_names_ KernelNames now = {};
         size_t n = 0;
@@ -255,7 +255,7 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
 
         r = kernel_region_names(step->region, &now);
         if (r < 0)
-                return create_kernel(step, r, NULL);
+                return r;
 
         for (size_t i = 0; i < now.count; i++)
                 if (!kernel_names_have_same(before, &now.list[i]) &&
@@ -264,7 +264,8 @@ static int find_new(Step *step, char name[DAX_NAME_MAX + 1]) {
                         n++;
                 }
 
-        return n == 1 ? 0 : undecided(step, n > 1 ? "several" : "none");
+        *ret_n = n;
+        return 0;
 }
 
 /*
@@ -277,6 +278,7 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
         uint64_t before = 0, after = 0, last_event = 0;
         char youngest[64] = "";
         int r = 0, fd, written;
+        size_t n;
 
         if (step->create_fd < 0)
                 r = attribute_open(step->region->dir, "dax_region/create", &step->create_fd);
@@ -296,15 +298,10 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
 
         fd = step->create_fd;
         written = witness_send(step->witness_fd, fd);
-        if (written == -EINTR) { /* made or not: only the number tells, when nobody else is there */
-                r = kernel_region_count(step->region, &after);
-                if (r < 0 || after != before + 1)
-                        return after == before ? create_kernel(step, written, "1") :
-                                                 undecided(step, "interrupted");
-        } else if (written < 0) {
-                r = kernel_region_count(step->region, &after);
-                return r >= 0 && after == before ? create_kernel(step, written, "1") :
-                                                   undecided(step, "refused, but one more");
+        if (written < 0) { /* then the kernel has made none, whatever else is new */
+                r = find_new(step, name, &n);
+                return r >= 0 && n > 0 ? undecided(step, "refused, but one more") :
+                                         create_kernel(step, written, "1");
         }
 
         if (attribute_get(fd, youngest, sizeof(youngest)) >= 0 &&
@@ -317,7 +314,10 @@ static int create_device(Step *step, char name[DAX_NAME_MAX + 1]) {
                 return 0;
         }
 
-        return find_new(step, name);
+        r = find_new(step, name, &n);
+        if (r < 0)
+                return create_kernel(step, r, NULL);
+        return n == 1 ? 0 : undecided(step, n > 1 ? "several" : "none");
 }
 
 /* What is not written down would be nobody's after a crash: then it goes again. */
@@ -329,8 +329,9 @@ static int note_made(Step *step) {
         r = step_note(step, WORKER_MADE_LINE, step->what->entry, device->name,
                       (unsigned long long)device->identity);
         if (r != 0) {
-                if (kernel_region_is_live(step->region))
-                        (void)attribute_write(step->region->dir, "dax_region/delete", device->name);
+                if (kernel_region_is_live(step->region) &&
+                    attribute_write(step->region->dir, "dax_region/delete", device->name) >= 0)
+                        (void)witness_prepare(step->witness_fd); /* it has made none, after all */
                 return r;
         }
 

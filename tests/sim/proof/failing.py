@@ -85,9 +85,17 @@ def try_point(ground, operation, reference, point):
     error = trial.run()
     writes = trial.writes()
     ground.sim.clear()
-    result = trial.judge(error, hopeless="+" in point or ":stuck:" in point)
+    result = trial.judge(error, hopeless="+" in point or ":stuck:" in point or
+                         is_contradiction(point, reference))
     trial.again(result)
     return result if len(writes) >= base else NOTHING, follow_ups(point, writes, base)
+
+
+def is_contradiction(point, reference):
+    """The kernel says that it has made no device, and one is there: no kernel does so, and who has made
+    it nobody can tell."""
+    number, how, _ = f"{point}::".split(":", 2)
+    return how == "after" and reference.writes[int(number) - 1].path.endswith("/create")
 
 
 def follow_ups(point, writes, at):
