@@ -36,6 +36,7 @@ typedef struct DaxOwned {
 
 typedef struct DaxRegion {
         uint32_t id;
+        uint64_t identity; /* which of those that have come under this id; never another's */
         DaxKind kind;
         char *path;     /* below /sys/devices, as daxctl prints it: "/platform/hmem.0" */
         uint64_t start; /* physical */

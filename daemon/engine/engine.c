@@ -579,6 +579,7 @@ static void engine_drop_region(Engine *engine, uint32_t id) {
                 unseen_deinit(&queue->unseen);
         }
 
+        witnesses_drop(engine->witnesses, region->identity);
         engine_clear_region_failure(engine, id); /* whichever comes under this id has not failed */
         TELL(engine, region_changed, region, NULL, userdata_);
 }
@@ -641,6 +642,7 @@ static int engine_add_job(Engine *engine, const DaxRegion *region, JobRequest *r
                 return -ENOMEM;
 
         job->engine = engine;
+        job->witness_fd = -1;
         /* ids are names of records too: none may be given out twice in one boot */
         job->id = engine->last_job = MAX(engine->last_job + 1, clock_usec(CLOCK_REALTIME));
         job->request = *request;

@@ -78,6 +78,7 @@ Job *job_free(Job *job) {
         record_free(job->record);
         free(job->devices);
         free(job->held);
+        closep(&job->witness_fd);
         failure_deinit(&job->failure);
         failure_deinit(&job->stuck);
         failure_deinit(&job->unrestored);
@@ -236,9 +237,8 @@ static int job_wanted(Job *job, const DaxRegion *now, DaxRegion **ret_wanted, Fa
         if (!job->record)
                 return job->request.want(&view, ret_wanted, failure, job->request.userdata);
 
-        made = job->undecided ?
-                       WITNESS_MADE :
-                       witnesses_ask(engine_witnesses(job->engine), job->record->region_start);
+        made = job->undecided ? WITNESS_UNKNOWN :
+                                witnesses_ask(engine_witnesses(job->engine), now->identity);
         free(TAKE_PTR(job->strangers));
         return settle_wanted(job->record, now, made, ret_wanted, &job->strangers);
 }
@@ -932,6 +932,18 @@ static int job_prepare_steps(Job *job, bool *ret_memory) {
         return job_is_going_back(job) && r == -ENOSPC ? 0 : r; /* what is there leads back, too */
 }
 
+static int job_open_witness(Job *job) {
+        int fd;
+
+        if (job->witness_fd >= 0)
+                return 0;
+        fd = witnesses_open(engine_witnesses(job->engine), job->plan->now->identity);
+        if (fd < 0)
+                return fd;
+        job->witness_fd = fd;
+        return 0;
+}
+
 static void job_next_steps(Job *job) {
         WorkerTask task = { .request = job_request(job, WORKER_STEPS), .done = job_steps_done };
         _cleanup_failure_ Failure failure = FAILURE_INIT;
@@ -946,7 +958,7 @@ static void job_next_steps(Job *job) {
 
         r = job_prepare_steps(job, &task.memory);
         if (r >= 0)
-                r = witnesses_get(engine_witnesses(job->engine), job->record->region_start);
+                r = job_open_witness(job);
         if (r < 0) {
                 job_fail(job, r, &failure);
                 return;
@@ -961,7 +973,7 @@ static void job_next_steps(Job *job) {
         task.request.n_steps = job->n_sent;
         task.steps = job->sent;
         task.fds[0] = job->record->fd;
-        task.fds[1] = r;
+        task.fds[1] = job->witness_fd;
         job_call(job, &task);
 }
 

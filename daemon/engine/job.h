@@ -118,7 +118,8 @@ struct Job {
         WorkerStep *sent; /* the steps that a worker has now, from `step` on */
         size_t n_sent;
         uint64_t last_serial; /* of the last that were answered */
-        bool undecided;       /* after them: a CREATE has made one, whatever the kernel has said */
+        bool undecided;       /* after them: nobody can tell what a CREATE has made */
+        int witness_fd;       /* of the region, since the first steps; -1 */
         WorkerCall *call;
         Failure failure;    /* why it goes back */
         Failure stuck;      /* why it does not get back */

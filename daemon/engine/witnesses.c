@@ -2,19 +2,22 @@
 
 #include "daemon/engine/witnesses.h"
 #include "daemon/util/array.h"
+#include "daemon/util/log.h"
 #include "daemon/util/text.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-/* What systemd calls a region's: this, and where the region begins. */
+/* What systemd calls a region's: this, and the region's identity. */
 #define PREFIX "create-"
 
 typedef struct Witness {
-        uint64_t region_start;
+        uint64_t region;
         int fd;
+        bool kept; /* by systemd */
 } Witness;
 
 struct Witnesses {
@@ -22,17 +25,17 @@ struct Witnesses {
         size_t count;
 };
 
-static const Witness *find(const Witnesses *witnesses, uint64_t region_start) {
+static Witness *find(const Witnesses *witnesses, uint64_t region) {
         for (size_t i = 0; i < witnesses->count; i++)
-                if (witnesses->list[i].region_start == region_start)
+                if (witnesses->list[i].region == region)
                         return &witnesses->list[i];
 
         return NULL;
 }
 
 /* Takes @fd. */
-static int add(Witnesses *witnesses, uint64_t region_start, int fd) {
-        const Witness witness = { .region_start = region_start, .fd = fd };
+static int add(Witnesses *witnesses, uint64_t region, int fd, bool kept) {
+        const Witness witness = { .region = region, .fd = fd, .kept = kept };
         int r;
 
         r = ARRAY_APPEND(witnesses->list, witnesses->count, witness);
@@ -41,9 +44,9 @@ static int add(Witnesses *witnesses, uint64_t region_start, int fd) {
         return r;
 }
 
-static bool is_kept(const char *name, int fd, uint64_t *ret_region_start) {
+static bool is_witness(const char *name, int fd, uint64_t *ret_region) {
         return strncmp(name, PREFIX, strlen(PREFIX)) == 0 &&
-               text_parse_hex(name + strlen(PREFIX), ret_region_start) >= 0 && witness_is_sound(fd);
+               text_parse_u64(name + strlen(PREFIX), ret_region) >= 0 && witness_is_sound(fd);
 }
 
 int witnesses_new(Witnesses **ret_witnesses) {
@@ -57,10 +60,10 @@ int witnesses_new(Witnesses **ret_witnesses) {
         n = sd_listen_fds_with_names(true, &names);
         for (int i = 0; i < n; i++) {
                 int fd = SD_LISTEN_FDS_START + i;
-                uint64_t start;
+                uint64_t region;
 
-                if (r >= 0 && is_kept(names[i], fd, &start) && !find(witnesses, start))
-                        r = add(witnesses, start, fd);
+                if (r >= 0 && is_witness(names[i], fd, &region) && !find(witnesses, region))
+                        r = add(witnesses, region, fd, true);
                 else
                         close(fd);
                 free(names[i]);
@@ -74,38 +77,63 @@ int witnesses_new(Witnesses **ret_witnesses) {
 }
 
 Witnesses *witnesses_free(Witnesses *witnesses) {
-        for (size_t i = 0; witnesses && i < witnesses->count; i++)
+        if (!witnesses)
+                return NULL;
+
+        for (size_t i = 0; i < witnesses->count; i++)
                 close(witnesses->list[i].fd);
-        if (witnesses)
-                free(witnesses->list);
+        free(witnesses->list);
         free(witnesses);
         return NULL;
 }
 
-WitnessWord witnesses_ask(const Witnesses *witnesses, uint64_t region_start) {
-        const Witness *witness = find(witnesses, region_start);
+WitnessWord witnesses_ask(const Witnesses *witnesses, uint64_t region) {
+        const Witness *witness = find(witnesses, region);
 
         return witness ? witness_ask(witness->fd) : WITNESS_UNKNOWN;
 }
 
-int witnesses_get(Witnesses *witnesses, uint64_t region_start) {
-        const Witness *known = find(witnesses, region_start);
-        char state[128];
+/* Where there is no systemd, only this daxd can ask it. */
+static bool keep(const Witness *witness) {
+        char state[64];
+        int r;
+
+        snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=" PREFIX "%" PRIu64, witness->region);
+        r = sd_pid_notify_with_fds(0, false, state, &witness->fd, 1);
+        if (r < 0)
+                log_line(LOG_WARNING, &(LogContext){ .message_id = LOG_MESSAGE_STATE_FILE },
+                         "cannot have systemd keep what tells whether a device was created: %s",
+                         text_errno(r));
+        return r > 0;
+}
+
+int witnesses_open(Witnesses *witnesses, uint64_t region) {
+        Witness *witness = find(witnesses, region);
         int fd, r;
 
-        if (known)
-                return known->fd;
+        if (!witness) {
+                fd = witness_new();
+                r = fd < 0 ? fd : add(witnesses, region, fd, false);
+                if (r < 0)
+                        return r;
+                witness = &witnesses->list[witnesses->count - 1];
+        }
+        if (!witness->kept)
+                witness->kept = keep(witness);
 
-        fd = witness_new();
-        if (fd < 0)
-                return fd;
-        r = add(witnesses, region_start, fd);
-        if (r < 0)
-                return r;
+        fd = fcntl(witness->fd, F_DUPFD_CLOEXEC, 3);
+        return fd < 0 ? -errno : fd;
+}
 
-        /* of a file that can always be read systemd would otherwise think that it has ended */
-        snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=" PREFIX "%" PRIx64 "\nFDPOLL=0",
-                 region_start);
-        (void)sd_pid_notify_with_fds(0, false, state, &fd, 1);
-        return fd;
+void witnesses_drop(Witnesses *witnesses, uint64_t region) {
+        Witness *witness = find(witnesses, region);
+        char state[64];
+
+        if (!witness)
+                return;
+
+        snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=" PREFIX "%" PRIu64, region);
+        (void)sd_notify(0, state);
+        close(witness->fd);
+        ARRAY_REMOVE(witnesses->list, witnesses->count, (size_t)(witness - witnesses->list));
 }

@@ -36,6 +36,7 @@ typedef struct MachineBody {
 typedef struct RegionBody {
         uint32_t id;
         uint32_t kind;
+        uint64_t identity;
         uint64_t start;
         uint64_t size;
         uint64_t align;
@@ -246,6 +247,7 @@ int worker_send_region(WorkerSender *sender, const DaxRegion *region, uint64_t o
         RegionBody body = {
                 .id = region->id,
                 .kind = region->kind,
+                .identity = region->identity,
                 .start = region->start,
                 .size = region->size,
                 .align = region->align,
@@ -537,6 +539,7 @@ static int take_new_region(WorkerAnswer *answer, const RegionBody *body) {
                 return -ENOMEM;
         region->id = body->id;
         region->kind = body->kind;
+        region->identity = body->identity;
         region->start = body->start;
         region->size = body->size;
         region->align = body->align;

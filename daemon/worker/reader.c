@@ -129,6 +129,7 @@ int reader_region(const KernelRegion *kernel, uint64_t start, DaxRegion **ret_re
                 return r;
 
         region->id = kernel->id;
+        region->identity = kernel->identity;
         region->kind = kind_of_path(region->path);
         region->start = start;
         region->size = kernel->size;

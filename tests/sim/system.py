@@ -78,8 +78,12 @@ class Notify:
             lines = text.decode().split("\n")
             with self.heard:
                 self.words += lines
-                self.kept.update(("".join(line[7:] for line in lines if line.startswith("FDNAME=")), fd)
-                                 for fd in fds if "FDSTORE=1" in lines)
+                name = "".join(line[7:] for line in lines if line.startswith("FDNAME="))
+                if "FDSTORE=1" in lines:
+                    self.kept.setdefault(name, []).extend(fds)
+                if "FDSTOREREMOVE=1" in lines:
+                    for fd in self.kept.pop(name, ()):
+                        os.close(fd)
                 self.heard.notify_all()
 
     def count(self, word):
@@ -122,12 +126,13 @@ class Notify:
         """How far what is kept has been read."""
         self.hear()
         with self.heard:
-            return {name: os.lseek(fd, 0, os.SEEK_CUR) for name, fd in sorted(self.kept.items())}
+            return {name: [os.lseek(fd, 0, os.SEEK_CUR) for fd in fds]
+                    for name, fds in sorted(self.kept.items())}
 
     def forget(self):
         """What was kept, as when the service is stopped."""
         self.begin()
-        for fd in self.kept.values():
+        for fd in sum(self.kept.values(), []):
             os.close(fd)
         self.kept.clear()
 
@@ -147,13 +152,15 @@ def start(name, command, **options):
 
 
 def start_with_fds(name, fds, command, **options):
-    """Starts a program with descriptors {name: fd}, as systemd gives them; see sd_listen_fds(3)."""
-    if not fds:
+    """Starts a program with descriptors {name: [fd]}, as systemd gives them; see sd_listen_fds(3)."""
+    names = [one for one in fds for _ in fds[one]]
+    if not names:
         return start(name, command, **options)
     # none of them is where another one is to come
-    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3 + 2 * len(fds)) for fd in fds.values()]
+    high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3 + 2 * len(names))
+            for fd in sum(fds.values(), [])]
     words = "".join(f"exec {place}<&{fd} {fd}<&-; " for place, fd in enumerate(high, 3)) + \
-        f'LISTEN_PID=$$ LISTEN_FDS={len(fds)} LISTEN_FDNAMES={":".join(fds)} exec "$@"'
+        f'LISTEN_PID=$$ LISTEN_FDS={len(names)} LISTEN_FDNAMES={":".join(names)} exec "$@"'
     process = start(name, ["bash", "-c", words, name, *command], pass_fds=high, **options)
     for fd in high:
         os.close(fd)
@@ -161,7 +168,7 @@ def start_with_fds(name, fds, command, **options):
 
 
 def start_with_socket(name, listener, command, **options):
-    process = start_with_fds(name, {"socket": listener.fileno()}, command, **options)
+    process = start_with_fds(name, {"socket": [listener.fileno()]}, command, **options)
     listener.close()
     return process
 

@@ -889,10 +889,10 @@ def what_a_driver_was_told_is_taken_back():
     require("drivers/kmem/remove_id (EIO)" in error.message, error.message)
 
 
-def killed_at_create(after):
+def killed_at_create(after, place=REGION_PATH):
     """daxd and its worker die where one makes a device, right before or right after that."""
     with sim.stopped(after, path="*/dax_region/create") as stop:
-        pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK, {})
+        pending = Call(place, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK, {})
         pid = stop.wait().pid
         system.kill_daxd()
         os.kill(pid, signal.SIGKILL)
@@ -932,6 +932,40 @@ def whose_an_empty_device_is_is_reported_where_nobody_knows():
     equal(get(REGION_PATH, REGION_FACE, "State"), "failed", "State")
     reason = get(REGION_PATH, REGION_FACE, "StateReason")
     require("may be a leftover" in reason and f"{stranger} empty" in reason, reason)
+
+
+@fresh
+def what_others_make_while_ours_is_refused_stays_theirs():
+    create_device(BLOCK)
+    for size in (2 * MIB, 0):
+        with sim.stopped(path="*/dax_region/create") as stop:
+            pending = Call(REGION_PATH, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK, {})
+            at = stop.wait()
+            stranger = create(size) if size else create()
+            sim.release(at, errno=errno.ENOMEM)
+        error = refused("Kernel" if size else "RollbackFailed", pending.result)
+        require(stranger in devices(), f"somebody else's device is gone: {error.message}")
+        equal(device_size(stranger), size, "its size")
+    require("may be a leftover" in error.message and f"{stranger} empty" in error.message,
+            error.message)
+
+
+@fresh
+def a_region_that_comes_again_has_another_witness():
+    """Nothing is said of what was made in it before."""
+    region = sim.add_region(f"{LATE.size}@{LATE.start}")
+    place = object_path("region", region)
+    wait_until(lambda: place in managed_objects(), 30, "the region")
+    call(place, REGION_FACE, "CreateDevice", "ta{sv}", BLOCK, {})
+    killed_at_create(after=True, place=place)
+    sim.remove_region(region, for_good=True)
+    equal(sim.add_region(f"{LATE.size}@{LATE.start}"), region, "its id")
+    stranger = create(region=region)
+    system.start_daxd()
+    require(stranger in devices(), "an empty device of somebody else's is gone")
+    reason = get(place, REGION_FACE, "StateReason")
+    require("may be a leftover" in reason, reason)
+    sim.remove_region(region, for_good=True)
 
 
 @fresh

@@ -106,6 +106,7 @@ static DaxRegion *region_make(void) {
         region->size = UINT64_C(1) << 40;
         region->align = 2 << 20;
         region->aligns = 4096 | 2 << 20;
+        region->identity = 815;
         region->available_size = 1 << 30;
         region->target_node = 2;
         region->numa_node = 1;
@@ -227,6 +228,7 @@ static void assert_same_region(const DaxRegion *a, const DaxRegion *b) {
         assert_int_equal(a->size, b->size);
         assert_int_equal(a->align, b->align);
         assert_int_equal(a->aligns, b->aligns);
+        assert_int_equal(a->identity, b->identity);
         assert_int_equal(a->available_size, b->available_size);
         assert_int_equal(a->target_node, b->target_node);
         assert_int_equal(a->numa_node, b->numa_node);
@@ -412,6 +414,9 @@ static void test_hello(void **state) {
         send_with(pair.daxd, &request, sizeof(request), fds[0], 1);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         send_with(pair.daxd, &request, sizeof(request), -1, 0);
+        assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
+        request.op = WORKER_STEPS;
+        send_with(pair.daxd, &request, sizeof(request), fds[0], 1);
         assert_int_equal(worker_receive_request(pair.worker, 0, &got, steps, carried), -EBADMSG);
         request.op = WORKER_INVENTORY;
         send_with(pair.daxd, &request, sizeof(request), fds[0], 1);

@@ -21,7 +21,7 @@
 
 #include <cmocka.h>
 
-#define START UINT64_C(0x140000000)
+#define REGION 4711
 
 static void test_it_tells_what_was_written(void **state) {
         int witness = witness_new(), copy, ends[2];
@@ -118,7 +118,7 @@ static int hear(int fd, char *words, size_t size) {
         return kept;
 }
 
-/* What a daxd says that is given @fd under @name: a WitnessWord of the region at START. */
+/* What a daxd says that is given @fd under @name: a WitnessWord of the region. */
 static int ask_next(int fd, const char *name) {
         int status;
         pid_t pid;
@@ -133,7 +133,7 @@ static int ask_next(int fd, const char *name) {
                     setenv("LISTEN_FDS", "1", 1) < 0 || setenv("LISTEN_FDNAMES", name, 1) < 0 ||
                     witnesses_new(&witnesses) < 0)
                         _exit(99);
-                _exit((int)witnesses_ask(witnesses, START));
+                _exit((int)witnesses_ask(witnesses, REGION));
         }
 
         assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -142,35 +142,77 @@ static int ask_next(int fd, const char *name) {
 }
 
 static void test_the_next_daxd_has_it(void **state) {
-        int systemd = listen_as_systemd(), kept, fd, ends[2];
+        int systemd = listen_as_systemd(), kept, fd, again, ends[2];
         Witnesses *witnesses;
         char words[256];
 
         assert_int_equal(pipe(ends), 0);
         assert_int_equal(witnesses_new(&witnesses), 0);
-        assert_int_equal(witnesses_ask(witnesses, START), WITNESS_UNKNOWN);
-        fd = witnesses_get(witnesses, START);
+        assert_int_equal(witnesses_ask(witnesses, REGION), WITNESS_UNKNOWN);
+        fd = witnesses_open(witnesses, REGION);
         assert_true(fd >= 0);
         kept = hear(systemd, words, sizeof(words));
         assert_true(kept >= 0);
-        assert_string_equal(words, "FDSTORE=1\nFDNAME=create-140000000\nFDPOLL=0");
+        assert_string_equal(words, "FDSTORE=1\nFDNAME=create-4711");
 
         /* given once: systemd keeps what it has */
-        assert_int_equal(witnesses_get(witnesses, START), fd);
+        again = witnesses_open(witnesses, REGION);
+        assert_true(again >= 0 && again != fd);
         assert_int_equal(hear(systemd, words, sizeof(words)), -1);
 
         assert_int_equal(witness_prepare(fd), 0);
-        assert_int_equal(ask_next(kept, "create-140000000"), WITNESS_NOT_MADE);
-        assert_int_equal(witness_send(fd, ends[1]), 0);
+        assert_int_equal(ask_next(kept, "create-4711"), WITNESS_NOT_MADE);
+        assert_int_equal(witness_send(again, ends[1]), 0);
+        assert_int_equal(witnesses_ask(witnesses, REGION), WITNESS_MADE);
         witnesses_free(witnesses);
-        assert_int_equal(ask_next(kept, "create-140000000"), WITNESS_MADE);
-        assert_int_equal(ask_next(kept, "create-240000000"), WITNESS_UNKNOWN);
+        assert_int_equal(ask_next(kept, "create-4711"), WITNESS_MADE);
+        assert_int_equal(ask_next(kept, "create-4712"), WITNESS_UNKNOWN);
         assert_int_equal(ask_next(kept, "stored"), WITNESS_UNKNOWN);
-        assert_int_equal(ask_next(ends[0], "create-140000000"), WITNESS_UNKNOWN);
+        assert_int_equal(ask_next(ends[0], "create-4711"), WITNESS_UNKNOWN);
 
+        close(fd);
+        close(again);
         close(kept);
         close(ends[0]);
         close(ends[1]);
+        close(systemd);
+}
+
+/* A region that goes takes its own along, also out of systemd; who has it open keeps it. */
+static void test_a_region_goes(void **state) {
+        int systemd = listen_as_systemd(), fd;
+        Witnesses *witnesses;
+        char words[256];
+
+        assert_int_equal(witnesses_new(&witnesses), 0);
+        fd = witnesses_open(witnesses, REGION);
+        close(hear(systemd, words, sizeof(words)));
+        witnesses_drop(witnesses, REGION + 1);
+        assert_int_equal(witnesses_ask(witnesses, REGION), WITNESS_NOT_MADE);
+        witnesses_drop(witnesses, REGION);
+        assert_int_equal(witnesses_ask(witnesses, REGION), WITNESS_UNKNOWN);
+        assert_int_equal(hear(systemd, words, sizeof(words)), -1);
+        assert_string_equal(words, "FDSTOREREMOVE=1\nFDNAME=create-4711");
+        assert_int_equal(witness_ask(fd), WITNESS_NOT_MADE);
+        witnesses_free(witnesses);
+        close(fd);
+        close(systemd);
+}
+
+/* Where systemd does not hear it, it is told again. */
+static void test_it_is_given_again(void **state) {
+        int systemd = listen_as_systemd();
+        Witnesses *witnesses;
+        char words[256];
+
+        assert_int_equal(witnesses_new(&witnesses), 0);
+        close(systemd);
+        close(witnesses_open(witnesses, REGION));
+        systemd = listen_as_systemd();
+        close(witnesses_open(witnesses, REGION));
+        close(hear(systemd, words, sizeof(words)));
+        assert_string_equal(words, "FDSTORE=1\nFDNAME=create-4711");
+        witnesses_free(witnesses);
         close(systemd);
 }
 
@@ -179,6 +221,8 @@ int main(void) {
                 cmocka_unit_test(test_it_tells_what_was_written),
                 cmocka_unit_test(test_nothing_else_is_sent),
                 cmocka_unit_test(test_the_next_daxd_has_it),
+                cmocka_unit_test(test_a_region_goes),
+                cmocka_unit_test(test_it_is_given_again),
         };
 
         signal(SIGPIPE, SIG_IGN);

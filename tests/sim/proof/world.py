@@ -14,7 +14,8 @@ UNREAD = ("/run/daxd/tried",)
 COUNTERS = ("writes", "events")
 # Numbers that another run gives other values: the kernel's of each life of a device, and the time in
 # the name of a record.
-LIFE = re.compile(r'(?<="identity":)\d+|(?<="inode": )\d+|(?<=DAXD=)\d+|\b\d+(?=-0x)')
+LIFE = re.compile(r'(?<="identity":)\d+|(?<="inode": )\d+|(?<=DAXD=)\d+|\b\d+(?=-0x)|'
+                  r'(?<=create-)\d+')
 TIME = re.compile(r"(?<=/transactions/)\d+")
 
 
