@@ -194,7 +194,8 @@ int settle_wanted(Record *record, const DaxRegion *now, WitnessWord made, DaxReg
         if (r >= 0 && unclear)
                 r = fprintf(notes,
                             "%sone of the new empty devices may be a leftover of this "
-                            "transaction; destroy it if nobody else made it",
+                            "transaction; if nobody else made it, 'daxctl destroy-device' "
+                            "removes it",
                             ftell(notes) > 0 ? "; " : "") < 0 ?
                           -ENOMEM :
                           0;
