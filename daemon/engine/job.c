@@ -810,7 +810,8 @@ static int job_take_answer(Job *job, int error, WorkerAnswer *answer, Failure *f
         s = error < 0 ? 0 : job_take_fresh(job, answer);
         /* a step that failed may have been carried out; of a dead worker nobody knows */
         for (size_t i = 0; i < done + failed && i < job->n_sent; i++)
-                job->record->published |= plan_op_lets_in(job->plan->steps[job->step + i].op);
+                job->record->published |= record_lets_in(job->record,
+                                                         job->plan->steps[job->step + i].op);
         if (error >= 0)
                 job->step += done;
 

@@ -292,6 +292,10 @@ int record_write(Record *record, int dir) {
         return record->fd < 0 ? -errno : 0;
 }
 
+bool record_lets_in(const Record *record, uint32_t op) {
+        return record->forward && plan_op_lets_in(op);
+}
+
 /* For a person, who may have the plan; and whether somebody was going to be let in. */
 int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first) {
         bool publishes = false;
@@ -299,7 +303,7 @@ int record_steps(Record *record, const WorkerStep *steps, size_t n, size_t first
         int size, r;
 
         for (size_t i = 0; i < n; i++)
-                publishes |= plan_op_lets_in(steps[i].op);
+                publishes |= record_lets_in(record, steps[i].op);
         size = snprintf(line, sizeof(line), "{\"from\":%zu,\"to\":%zu,\"publishes\":%s}\n", first,
                         first + n - 1, publishes ? "true" : "false");
 

@@ -27,7 +27,7 @@ typedef struct Record {
         bool forward;          /* where it is going: to wanted, or back */
         bool resumes;          /* a layout's: after a crash it goes on forward */
         bool force;            /* holders were to be disregarded */
-        bool published;        /* somebody was let in already: see plan_op_lets_in() */
+        bool published;        /* somebody was let in already: see record_lets_in() */
         bool unclear;          /* it may have left an empty device, nobody can tell which */
         uint64_t attempts;     /* how often it was taken up after a crash */
         uint64_t region_start; /* physical */
@@ -67,6 +67,11 @@ size_t record_entry(const Record *record, const Plan *plan, size_t index);
  * errno.
  */
 int record_write(Record *record, int dir);
+/*
+ * Whether a step lets somebody in whose contents the former owner must not see, see
+ * plan_op_lets_in(): on the way back it is that one himself.
+ */
+bool record_lets_in(const Record *record, uint32_t op);
 /*
  * Adds the line of the @n steps that are about to be sent; @first is the number of the first in the
  * plan. Returns 0 or an errno.

@@ -293,6 +293,30 @@ def what_a_device_held_is_not_wiped_however_often_going_back_fails():
 
 
 @fresh
+def what_a_device_held_is_not_wiped_when_a_worker_dies_on_the_way_back():
+    """Its own user was going to be let in again: nobody else was. Also where daxd dies as well."""
+    name = create_device(BLOCK, label="one")
+    with Node(name) as node:
+        node.fill(SECRET)
+    for alone in (True, False):
+        sim.fail(errno.EINVAL, path="*/auto_online_blocks", value="online")
+        with sim.stopped(path="*/device_dax/bind") as stop:
+            pending = Call(object_path("device", name), DEVICE_FACE, "SetMode", "sa{sv}",
+                           "system-ram", {})
+            pid = stop.wait().pid
+            if not alone:
+                system.kill_daxd()
+            os.kill(pid, signal.SIGKILL)
+        if alone:
+            refused("Kernel", pending.result)
+        else:
+            system.start_daxd()
+        equal((shown()[name]["Mode"], shown()[name]["Label"]), ("devdax", "one"), "mode and label")
+        with Node(name) as node:
+            equal(node.find(SECRET), 0, "what it held")
+
+
+@fresh
 def what_was_done_while_daxd_was_away_is_wiped():
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
