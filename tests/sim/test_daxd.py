@@ -295,6 +295,7 @@ def what_a_device_held_is_not_wiped_however_often_going_back_fails():
 @fresh
 def what_a_device_held_is_not_wiped_when_a_worker_dies_on_the_way_back():
     """Its own user was going to be let in again: nobody else was. Also where daxd dies as well."""
+    write(f"{MEMORY}/auto_online_blocks", "online")
     name = create_device(BLOCK, label="one")
     with Node(name) as node:
         node.fill(SECRET)
