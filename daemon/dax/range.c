@@ -179,6 +179,15 @@ int dax_ranges_subtract(DaxRanges *ranges, DaxRange range) {
         return 0;
 }
 
+int dax_ranges_subtract_all(DaxRanges *ranges, const DaxRanges *less) {
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < less->count; i++)
+                r = dax_ranges_subtract(ranges, less->list[i]);
+
+        return r;
+}
+
 int dax_ranges_intersect(const DaxRanges *a, const DaxRanges *b, DaxRanges *ret_both) {
         int r = 0;
 

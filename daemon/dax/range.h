@@ -55,6 +55,7 @@ void dax_ranges_cut(DaxRanges *ranges, uint64_t size);
 void dax_ranges_sort(DaxRanges *ranges);
 /* Takes the bytes of @range out of every element; an element may become two. 0 or -ENOMEM. */
 int dax_ranges_subtract(DaxRanges *ranges, DaxRange range);
+int dax_ranges_subtract_all(DaxRanges *ranges, const DaxRanges *less);
 /* Appends what lies in both, each piece for itself, in the order of @a. 0 or -ENOMEM. */
 int dax_ranges_intersect(const DaxRanges *a, const DaxRanges *b, DaxRanges *ret_both);
 /* Adds @range to a sorted list in which nothing overlaps it, merging with neighbours. */

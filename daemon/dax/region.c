@@ -364,8 +364,8 @@ int dax_region_free_extents(const DaxRegion *region, bool usable, DaxRanges *ret
 
         r = region->sealed ? dax_ranges_copy(&region->holes, &extents) :
                              region_holes(region, &extents);
-        for (size_t i = 0; r >= 0 && usable && i < region->leaked.count; i++)
-                r = dax_ranges_subtract(&extents, region->leaked.list[i]);
+        if (r >= 0 && usable)
+                r = dax_ranges_subtract_all(&extents, &region->leaked);
         if (r < 0)
                 return r;
 

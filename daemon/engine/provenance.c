@@ -128,16 +128,6 @@ static int clear_ranges(Owners *owners, DaxRegion *region, const DaxRanges *rang
         return r;
 }
 
-/* Takes all that is in @less out of @ranges. */
-static int subtract_all(DaxRanges *ranges, const DaxRanges *less) {
-        int r = 0;
-
-        for (size_t i = 0; r >= 0 && i < less->count; i++)
-                r = dax_ranges_subtract(ranges, less->list[i]);
-
-        return r;
-}
-
 /* Where it is noted that @owner was; NULL: that anybody was. */
 static int owned_by(const DaxRegion *region, const char *owner, DaxRanges *ret_ranges) {
         int r = 0;
@@ -288,7 +278,7 @@ static int note_device(Owners *owners, DaxRegion *region, const Record *record,
         if (r >= 0)
                 r = dax_ranges_copy(&before->ranges, &rest);
         if (r >= 0)
-                r = subtract_all(&rest, &same);
+                r = dax_ranges_subtract_all(&rest, &same);
         if (r >= 0)
                 r = note_ranges(owners, region, &same, first);
         return r < 0 ? r : note_ranges(owners, region, &rest, before);
@@ -304,9 +294,9 @@ static int note_unbound(Owners *owners, DaxRegion *region, const PlanDevice *dev
         if (r >= 0)
                 r = dax_ranges_copy(&before->ranges, &lost);
         if (r >= 0 && after)
-                r = subtract_all(&lost, &after->ranges);
+                r = dax_ranges_subtract_all(&lost, &after->ranges);
         if (r >= 0)
-                r = subtract_all(&lost, &noted);
+                r = dax_ranges_subtract_all(&lost, &noted);
         for (size_t i = 0; r >= 0 && i < lost.count; i++)
                 r = owners_set(owners, region, lost.list[i], dax_device_owner(before));
 

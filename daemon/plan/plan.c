@@ -796,8 +796,8 @@ static int dirty_of_owned(const PlanDevice *device, const DaxOwned *owned, DaxRa
         int r;
 
         r = dax_ranges_append(&others, owned->range);
-        for (size_t i = 0; own && r >= 0 && i < before->ranges.count; i++)
-                r = dax_ranges_subtract(&others, before->ranges.list[i]);
+        if (r >= 0 && own)
+                r = dax_ranges_subtract_all(&others, &before->ranges);
         for (size_t i = 0; r >= 0 && i < others.count; i++)
                 r = dirty_add(dirty, others.list[i], range, device->after, owned->owner);
 

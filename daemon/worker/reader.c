@@ -325,9 +325,8 @@ int reader_leaked(const Memory *memory, DaxRegion *region) {
         }
 
         for (size_t i = 0; i < region->n_devices; i++)
-                for (size_t k = 0; k < region->devices[i]->ranges.count; k++)
-                        if (dax_ranges_subtract(&leaked, region->devices[i]->ranges.list[k]) < 0)
-                                return -ENOMEM;
+                if (dax_ranges_subtract_all(&leaked, &region->devices[i]->ranges) < 0)
+                        return -ENOMEM;
 
         dax_ranges_deinit(&region->leaked);
         region->leaked = leaked;

@@ -92,6 +92,19 @@ static void test_ranges_subtract(void **state) {
         }
 }
 
+static void test_ranges_subtract_all(void **state) {
+        for (int i = 0; i < CASES; i++) {
+                _cleanup_ranges_ DaxRanges ranges = {}, less = {};
+                uint64_t expected;
+
+                roll_ranges(&ranges, 8);
+                roll_ranges(&less, 8);
+                expected = bits_of(&ranges) & ~bits_of(&less);
+                assert_int_equal(dax_ranges_subtract_all(&ranges, &less), 0);
+                assert_true(bits_of(&ranges) == expected);
+        }
+}
+
 static void test_ranges_intersect(void **state) {
         for (int i = 0; i < CASES; i++) {
                 _cleanup_ranges_ DaxRanges a = {}, b = {}, both = {};
@@ -784,6 +797,7 @@ int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_range_relations),
                 cmocka_unit_test(test_ranges_subtract),
+                cmocka_unit_test(test_ranges_subtract_all),
                 cmocka_unit_test(test_ranges_intersect),
                 cmocka_unit_test(test_ranges_subtract_keeps_order),
                 cmocka_unit_test(test_ranges_add),
